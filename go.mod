@@ -1,0 +1,3 @@
+module github.com/packagecloud-go/sdk
+
+go 1.26
