@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,27 +56,31 @@ type CachedSource struct {
 	options CacheOptions
 
 	mu       sync.Mutex
-	current  Token     // zero before the first success and after Invalidate
-	fetched  time.Time // last success
-	due      time.Time // next refresh; after a failure, the next try
-	end      time.Time // of current
+	current  Token       // zero before the first success, at the end and after Invalidate
+	fetched  time.Time   // when current came
+	end      time.Time   // of current
+	due      time.Time   // the next refresh; after a failure, the next try
+	call     *call       // the refresh that runs, or nil
+	timer    *time.Timer // until due or end
+	pace     int         // refreshes in a row that brought nothing usable
+	previous string      // fingerprint of the last token seen
+	stale    bool        // EventServedStale was sent in this cycle
+
 	rejected Token     // answered 401; source may still return it
 	until    time.Time // rejected counts up to here
-	previous string    // fingerprint of the last token seen
-	stale    bool      // EventServedStale was sent in this cycle
+
 	failures int       // since the last success
 	since    time.Time // first of failures
 	err      error     // last of failures
-	call     *call     // the refresh that runs, or nil
-	timer    *time.Timer
 }
 
-// call is one refresh. Waiters hold on to done; err is set before it closes.
+// call is one refresh. Who waits for it holds on to done; the rest is set before
+// it closes.
 type call struct {
-	done    chan struct{}
-	settled bool // the waiters have been answered
-	tok     Token
-	err     error
+	done     chan struct{}
+	answered bool // done is closed, though the source may still be at it
+	tok      Token
+	err      error
 }
 
 // Cache wraps source so that a read costs one atomic load. A token is served as
@@ -114,67 +121,259 @@ func (c *CachedSource) Token(ctx context.Context) (Token, error) {
 func (c *CachedSource) slow(ctx context.Context) (Token, error) {
 	c.mu.Lock()
 	now := time.Now()
-	c.expire(now)
-	if tok := c.current; !tok.IsZero() {
-		event := c.refreshBehind(now)
-		c.publish(now)
+	if c.live(now) {
+		tok := c.current
+		var events []Event
+		if c.call == nil && !now.Before(c.due) {
+			c.start(now)
+			if !c.stale {
+				c.stale = true
+				events = append(events, c.event(EventServedStale, tok))
+			}
+		}
 		c.mu.Unlock()
-		c.emit(event)
+		c.emit(events...)
 		return tok, nil
 	}
-	call := c.call
-	switch {
-	case call != nil && call.settled, call == nil && c.err != nil && now.Before(c.due):
-		err := c.failure()
-		c.mu.Unlock()
-		return Token{}, err
+	var err error
+	switch running := c.call != nil; {
+	case running && c.call.answered, !running && c.err != nil && now.Before(c.due):
+		err = &failing{err: c.err, since: c.since, tries: c.failures}
 	case ctx.Err() != nil:
-		c.mu.Unlock()
-		return Token{}, waitError(ctx)
-	case call == nil:
-		call = c.start()
+		err = c.gaveUp(ctx)
+	case !running:
+		c.start(now)
 	}
+	call := c.call
 	c.mu.Unlock()
+	if err != nil {
+		return Token{}, err
+	}
 
 	select {
 	case <-call.done:
 		return call.tok, call.err
 	case <-ctx.Done():
-		return Token{}, waitError(ctx)
+		return Token{}, c.gaveUp(ctx)
 	}
 }
 
-func waitError(ctx context.Context) error {
-	return fmt.Errorf("waiting for a token: %w", ctx.Err())
+// gaveUp is the error of a caller who stopped waiting.
+func (c *CachedSource) gaveUp(ctx context.Context) error {
+	return NewError(name(c.source), ErrUnavailable, "gave up waiting: "+ctx.Err().Error(), ctx.Err())
 }
 
-// expire drops a token whose time is over. The wall clock counts, if asked for.
-func (c *CachedSource) expire(now time.Time) {
-	if c.current.IsZero() {
+// live reports whether there is a token to serve. The wall clock counts, if
+// asked for.
+func (c *CachedSource) live(now time.Time) bool {
+	if c.current.IsZero() || !now.Before(c.end) {
+		return false
+	}
+	expiry := c.current.Metadata().Expiry
+	return !c.options.ReadClock || expiry.IsZero() || now.Round(0).Before(expiry.Round(0))
+}
+
+// publish sets what the next reads see, and the timer for when that ends. The
+// timer holds the cache weakly, so that it doesn't keep it alive.
+func (c *CachedSource) publish(now time.Time) {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	if !c.live(now) {
+		c.current = Token{}
+		c.fast.Store(nil)
 		return
 	}
-	if c.options.ReadClock {
-		if expiry := c.current.Metadata().Expiry; !expiry.IsZero() && !now.Round(0).Before(expiry.Round(0)) {
-			c.current = Token{}
-			return
-		}
+	waiting := now.Before(c.due)
+	if (waiting || c.call != nil) && !c.options.ReadClock {
+		c.fast.Store(c.current.p)
+	} else {
+		c.fast.Store(nil)
 	}
-	if !now.Before(c.end) {
-		c.current = Token{}
+	next := c.end
+	if waiting && c.due.Before(next) {
+		next = c.due
+	}
+	self := weak.Make(c)
+	c.timer = time.AfterFunc(next.Sub(now), func() {
+		if c := self.Value(); c != nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.publish(time.Now())
+		}
+	})
+}
+
+// start begins a refresh. While it runs, a token that is there is served fast.
+func (c *CachedSource) start(now time.Time) {
+	c.call = &call{done: make(chan struct{})}
+	c.publish(now)
+	go c.refresh(c.call)
+}
+
+// refresh asks the source once and settles the call, whatever the source does.
+func (c *CachedSource) refresh(call *call) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.options.RefreshTimeout)
+	defer cancel()
+	// A source that ignores its context must not hold up the waiters too.
+	stop := context.AfterFunc(ctx, func() {
+		message := fmt.Sprintf("no answer within %v", c.options.RefreshTimeout)
+		c.settle(call, Token{}, NewError(name(c.source), ErrUnavailable, message, ctx.Err()), false)
+	})
+	defer stop()
+	tok, err := Token{}, error(NewError(name(c.source), ErrInvalid, "the source ended its goroutine", nil))
+	defer func() {
+		// No caller could recover this panic: it would end the program.
+		if v := recover(); v != nil {
+			cause, _ := v.(error)
+			message := fmt.Sprintf("the source panicked with a %T at %s", v, panicSite())
+			tok, err = Token{}, NewError(name(c.source), ErrInvalid, message, cause)
+		}
+		c.settle(call, tok, err, true)
+	}()
+	tok, err = c.source.Token(WithHook(ctx, c.options.OnEvent))
+	tok, err = checked(c.source, tok, err)
+}
+
+// panicSite finds where the panic began that a deferred function recovered.
+func panicSite() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for {
+		frame, more := frames.Next()
+		if !strings.HasPrefix(frame.Function, "runtime.") {
+			return fmt.Sprintf("%s:%d", filepath.Base(frame.File), frame.Line)
+		}
+		if !more {
+			return "an unknown place"
+		}
 	}
 }
 
-// refreshBehind starts a refresh if one is due, and returns the event of it.
-func (c *CachedSource) refreshBehind(now time.Time) Event {
-	if now.Before(c.due) || c.call != nil {
-		return Event{}
+// settle takes in an answer and wakes those who wait for it. It is called when
+// the source has returned, and maybe once before, when its time was over; the
+// waiters go with the first, but a success counts also when it comes late.
+func (c *CachedSource) settle(call *call, tok Token, err error, returned bool) {
+	c.mu.Lock()
+	now := time.Now()
+	if returned {
+		c.call = nil
 	}
-	c.start()
-	if c.stale {
-		return Event{}
+	var events []Event
+	if err == nil {
+		if err = c.accept(now, tok); err == nil {
+			events = c.fetchedEvents()
+		} else {
+			tok = Token{}
+		}
 	}
-	c.stale = true
-	return c.event(EventServedStale, c.current)
+	if !call.answered {
+		if err != nil {
+			events = append(events, c.fail(now, err))
+		}
+		call.tok, call.err, call.answered = tok, err, true
+		close(call.done)
+	}
+	c.publish(now)
+	c.mu.Unlock()
+	c.emit(events...)
+}
+
+// accept takes in a token that the source returned.
+func (c *CachedSource) accept(now time.Time, tok Token) error {
+	expiry := tok.Metadata().Expiry
+	if !expiry.IsZero() && !now.Before(expiry) {
+		return NewError(name(c.source), ErrInvalid, "the token expired at "+expiry.UTC().Format(time.RFC3339), nil)
+	}
+	c.current, c.fetched, c.stale = tok, now, false
+	c.failures, c.since, c.err = 0, time.Time{}, nil
+	c.end = now.Add(c.options.MaxStale)
+	if !expiry.IsZero() && expiry.Before(c.end) {
+		c.end = expiry
+	}
+	if c.isRejected(now) {
+		// Served, since there is no better, while the source is asked again
+		// at the pace of failures.
+		c.slowDown(now)
+		return nil
+	}
+	c.rejected, c.pace = Token{}, 0
+	// A token that ends soon is replaced before, at two thirds of its life;
+	// the floor keeps a source that can't renew it from being asked ever faster.
+	life := max(c.end.Sub(now)*2/3, minBackoff)
+	c.due = now.Add(jitter(min(c.options.RefreshAfter, life)))
+	return nil
+}
+
+// fail takes in a failure and returns its event.
+func (c *CachedSource) fail(now time.Time, err error) Event {
+	if c.err == nil {
+		c.since = now
+	}
+	c.err = err
+	c.failures++
+	c.slowDown(now)
+	e := c.event(EventRefreshFailed, c.current)
+	e.Err = err
+	return e
+}
+
+// slowDown puts off the next refresh: by 1 s, 2 s, 4 s, up to a minute, each
+// 20% up or down and never above the minute.
+func (c *CachedSource) slowDown(now time.Time) {
+	pause := min(minBackoff<<min(c.pace, 6), maxBackoff)
+	c.due = now.Add(min(jitter(pause), maxBackoff))
+	c.pace++
+}
+
+// jitter returns d, 20% up or down.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+}
+
+// isRejected reports whether the current token got a 401.
+func (c *CachedSource) isRejected(now time.Time) bool {
+	return !c.rejected.IsZero() && now.Before(c.until) && c.rejected.Equal(c.current)
+}
+
+// Invalidate says that the API answered 401 to tok. Only if it is the cached
+// token is it dropped, so that a late answer can't evict a newer one; the next
+// read fetches. If the source returns the same token again it is served, Status
+// says that it is rejected, and the source is asked again with backoff. The
+// wrapped source is told in any case.
+func (c *CachedSource) Invalidate(tok Token) {
+	if tok.IsZero() {
+		return
+	}
+	Invalidate(c.source, tok)
+	c.mu.Lock()
+	now := time.Now()
+	if !c.current.Equal(tok) || c.isRejected(now) {
+		c.mu.Unlock()
+		return
+	}
+	event := c.event(EventInvalidated, tok)
+	c.rejected, c.until = tok, now.Add(rejectedFor)
+	c.current = Token{}
+	if c.err == nil {
+		c.due = now
+	}
+	c.publish(now)
+	c.mu.Unlock()
+	c.emit(event)
+}
+
+// fetchedEvents are the events of a token that was just accepted.
+func (c *CachedSource) fetchedEvents() []Event {
+	events := []Event{c.event(EventFetched, c.current)}
+	previous := c.previous
+	c.previous = c.current.Fingerprint()
+	if previous != "" && previous != c.previous {
+		e := c.event(EventRotated, c.current)
+		e.Previous = previous
+		events = append(events, e)
+	}
+	return events
 }
 
 func (c *CachedSource) event(kind EventKind, tok Token) Event {
@@ -191,197 +390,8 @@ func (c *CachedSource) emit(events ...Event) {
 		return
 	}
 	for _, e := range events {
-		if e.Kind != "" {
-			c.options.OnEvent(e)
-		}
+		c.options.OnEvent(e)
 	}
-}
-
-// publish sets what the next reads see, and the timer for when that ends. The
-// timer holds the cache weakly, so that it doesn't keep it alive.
-func (c *CachedSource) publish(now time.Time) {
-	if c.current.IsZero() {
-		c.fast.Store(nil)
-		return
-	}
-	serve := c.call != nil || now.Before(c.due)
-	if serve && !c.options.ReadClock {
-		c.fast.Store(c.current.p)
-	} else {
-		c.fast.Store(nil)
-	}
-	next := c.end
-	if now.Before(c.due) && c.due.Before(next) {
-		next = c.due
-	}
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	self := weak.Make(c)
-	c.timer = time.AfterFunc(next.Sub(now), func() {
-		if c := self.Value(); c != nil {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			now := time.Now()
-			c.expire(now)
-			c.publish(now)
-		}
-	})
-}
-
-// start begins a refresh. c.mu is held.
-func (c *CachedSource) start() *call {
-	call := &call{done: make(chan struct{})}
-	c.call = call
-	go c.refresh(call)
-	return call
-}
-
-func (c *CachedSource) refresh(call *call) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.options.RefreshTimeout)
-	defer cancel()
-	// A source that ignores its context must not hold up the waiters too.
-	stop := context.AfterFunc(ctx, func() {
-		err := NewError(name(c.source), ErrUnavailable, fmt.Sprintf("no answer within %v", c.options.RefreshTimeout), ctx.Err())
-		c.settle(call, Token{}, err)
-	})
-	defer stop()
-	tok, err := Token{}, error(NewError(name(c.source), ErrInvalid, "the source panicked or ended its goroutine", nil))
-	defer func() { c.finish(call, tok, err) }()
-	tok, err = checked(c.source.Token(WithHook(ctx, c.options.OnEvent)))
-}
-
-// finish ends a refresh with the source's answer. A success counts even when
-// the waiters have been told of a failure before.
-func (c *CachedSource) finish(call *call, tok Token, err error) {
-	if err == nil || !c.isSettled(call) {
-		c.settle(call, tok, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.call == call {
-		c.call = nil
-	}
-	c.publish(time.Now())
-}
-
-func (c *CachedSource) isSettled(call *call) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return call.settled
-}
-
-// settle takes in an answer and wakes those who wait for it.
-func (c *CachedSource) settle(call *call, tok Token, err error) {
-	c.mu.Lock()
-	if call.settled && err != nil {
-		c.mu.Unlock()
-		return
-	}
-	now := time.Now()
-	var events []Event
-	if err == nil {
-		tok, err, events = c.accept(now, tok)
-	}
-	if err != nil {
-		events = append(events, c.fail(now, err))
-		err = c.failure()
-	}
-	if !call.settled {
-		call.tok, call.err = tok, err
-		call.settled = true
-		defer close(call.done)
-	}
-	if call.tok.IsZero() == (err == nil) {
-		// A late success: the token is in, the waiters are gone.
-		call.settled = true
-	}
-	c.publish(now)
-	c.mu.Unlock()
-	c.emit(events...)
-}
-
-// accept takes in a token that the source returned.
-func (c *CachedSource) accept(now time.Time, tok Token) (Token, error, []Event) {
-	expiry := tok.Metadata().Expiry
-	if !expiry.IsZero() && !now.Before(expiry) {
-		return Token{}, NewError(name(c.source), ErrInvalid, "the token expired at "+expiry.UTC().Format(time.RFC3339), nil), nil
-	}
-	c.current, c.fetched, c.stale = tok, now, false
-	c.end = now.Add(c.options.MaxStale)
-	if !expiry.IsZero() && expiry.Before(c.end) {
-		c.end = expiry
-	}
-	c.err, c.since = nil, time.Time{}
-	events := []Event{c.event(EventFetched, tok)}
-	if fp := tok.Fingerprint(); fp != c.previous {
-		if c.previous != "" {
-			e := c.event(EventRotated, tok)
-			e.Previous = c.previous
-			events = append(events, e)
-		}
-		c.previous = fp
-	}
-	if c.isRejected(now, tok) {
-		// Served, since there is no better, while the source is asked again
-		// at the pace of failures.
-		c.failures++
-		c.due = now.Add(backoff(c.failures))
-		return tok, nil, events
-	}
-	c.rejected, c.failures = Token{}, 0
-	c.due = now.Add(jitter(c.options.RefreshAfter, 0.2))
-	if c.end.Before(c.due) {
-		// A token that ends sooner is replaced before, at two thirds.
-		c.due = now.Add(c.end.Sub(now) * 2 / 3)
-	}
-	return tok, nil, events
-}
-
-func (c *CachedSource) isRejected(now time.Time, tok Token) bool {
-	return !c.rejected.IsZero() && now.Before(c.until) && c.rejected.Equal(tok)
-}
-
-func (c *CachedSource) fail(now time.Time, err error) Event {
-	if c.err == nil {
-		c.since = now
-	}
-	c.err = err
-	c.failures++
-	c.due = now.Add(backoff(c.failures))
-	e := c.event(EventRefreshFailed, c.current)
-	e.Err = err
-	return e
-}
-
-// failure returns the last error, with the time of the first one.
-func (c *CachedSource) failure() error {
-	return &cacheError{since: c.since, tries: c.failures, err: c.err}
-}
-
-// Invalidate says that the API answered 401 to tok. Only if it is the cached
-// token is it dropped, so that a late answer can't evict a newer one; the next
-// read fetches. If the source returns the same token again it is served, Status
-// says that it is rejected, and the source is asked again with backoff. The
-// wrapped source is told in any case.
-func (c *CachedSource) Invalidate(tok Token) {
-	if tok.IsZero() {
-		return
-	}
-	Invalidate(c.source, tok)
-	c.mu.Lock()
-	var event Event
-	if now := time.Now(); c.current.Equal(tok) && !c.isRejected(now, tok) {
-		event = c.event(EventInvalidated, tok)
-		c.rejected, c.until = tok, now.Add(rejectedFor)
-		c.current = Token{}
-		if c.err == nil {
-			c.due = now
-		}
-		c.publish(now)
-	}
-	c.mu.Unlock()
-	c.emit(event)
 }
 
 // String spells the wrapped source.
@@ -397,7 +407,7 @@ func (c *CachedSource) Run(ctx context.Context) error {
 		wg.Go(func() { r.Run(ctx) })
 	}
 	for {
-		c.Token(ctx)
+		c.slow(ctx)
 		timer := time.NewTimer(c.untilDue())
 		select {
 		case <-ctx.Done():
@@ -445,45 +455,27 @@ func (c *CachedSource) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	c.expire(now)
 	s := Status{Fetched: c.fetched, Err: c.err, FailingSince: c.since, Failures: c.failures}
-	if !c.current.IsZero() {
+	if c.live(now) {
 		meta := c.current.Metadata()
 		s.Ready = true
 		s.Fingerprint, s.Origin, s.Version = c.current.Fingerprint(), meta.Origin, meta.Version
 		s.Age = now.Sub(c.fetched)
-		s.Rejected = c.isRejected(now, c.current)
+		s.Rejected = c.isRejected(now)
 		s.Stale = s.Rejected || c.err != nil || !now.Before(c.due)
 	}
 	return s
 }
 
-// backoff is the pause after the n-th failure in a row: 1 s, 2 s, 4 s, up to a
-// minute, each 20% up or down and never above the minute.
-func backoff(n int) time.Duration {
-	d := maxBackoff
-	if n <= 6 {
-		d = minBackoff << (n - 1)
-	}
-	return min(jitter(d, 0.2), maxBackoff)
-}
-
-func jitter(d time.Duration, by float64) time.Duration {
-	return time.Duration(float64(d) * (1 - by + 2*by*rand.Float64()))
-}
-
-// cacheError is a failure, with how long it has been lasting.
-type cacheError struct {
+// failing is the last error, for a caller who comes between two tries.
+type failing struct {
+	err   error
 	since time.Time
 	tries int
-	err   error
 }
 
-func (e *cacheError) Error() string {
-	if e.tries < 2 {
-		return e.err.Error()
-	}
-	return fmt.Sprintf("%v (failing since %s, %d tries)", e.err, e.since.UTC().Format(time.RFC3339), e.tries)
+func (e *failing) Error() string {
+	return fmt.Sprintf("%v (failing since %s, tries: %d)", e.err, e.since.UTC().Format(time.RFC3339), e.tries)
 }
 
-func (e *cacheError) Unwrap() error { return e.err }
+func (e *failing) Unwrap() error { return e.err }

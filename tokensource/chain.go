@@ -88,7 +88,8 @@ func (c *ChainSource) Token(ctx context.Context) (Token, error) {
 	var skipped Token
 	var attempts []error
 	for i, source := range c.sources {
-		tok, err := checked(source.Token(ctx))
+		tok, err := source.Token(ctx)
+		tok, err = checked(source, tok, err)
 		if err == nil {
 			if !c.skip(i, tok) {
 				return tok, nil
@@ -96,22 +97,35 @@ func (c *ChainSource) Token(ctx context.Context) (Token, error) {
 			if skipped.IsZero() {
 				skipped = tok
 			}
-			err = NewError(tok.Metadata().Origin, ErrRejected, "passed over, since the API refused this token", nil)
+			err = NewError(name(source), ErrRejected, "passed over, since the API refused this token", nil)
 		}
 		attempts = append(attempts, err)
-		if ctx.Err() != nil || !all(err, c.fallsThrough) {
+		if ended := ctx.Err(); ended != nil {
+			if !errors.Is(err, ended) {
+				attempts = append(attempts, NewError(c.String(), ErrUnavailable, ended.Error(), ended))
+			}
 			return Token{}, &ChainError{Attempts: attempts}
 		}
-		Emit(ctx, Event{Kind: EventFellThrough, Source: name(source), Fingerprint: tok.Fingerprint(), Err: err})
+		if !c.fallsThrough(err) {
+			return Token{}, &ChainError{Attempts: attempts}
+		}
+		if i < len(c.sources)-1 {
+			Emit(ctx, Event{Kind: EventFellThrough, Source: name(source), Fingerprint: tok.Fingerprint(), Err: err})
+		}
 	}
 	if !skipped.IsZero() {
-		return skipped, nil // the API decides
+		Emit(ctx, Event{
+			Kind: EventFellThrough, Source: c.String(), Fingerprint: skipped.Fingerprint(),
+			Detail: "no source has a token that the API didn't refuse; the first is used again",
+		})
+		return skipped, nil
 	}
 	return Token{}, &ChainError{Attempts: attempts}
 }
 
+// fallsThrough reports whether every failure that err is made of leads on.
 func (c *ChainSource) fallsThrough(err error) bool {
-	return slices.ContainsFunc(c.kinds, func(kind error) bool { return kind != nil && errors.Is(err, kind) })
+	return !slices.ContainsFunc(kinds(err), func(kind error) bool { return !slices.Contains(c.kinds, kind) })
 }
 
 // skip notes what source i returned and reports whether to pass it over.

@@ -79,35 +79,75 @@ func (e *Error) As(target any) bool {
 }
 
 // safe returns err as it may be printed: unchanged if this package made it, else
-// with its text withheld. Context errors keep theirs, which is constant.
-func safe(err error) error {
-	switch err.(type) {
-	case *Error, *ChainError, *cacheError:
-		return err
+// with its text withheld.
+func safe(source TokenSource, err error) error {
+	switch e := err.(type) {
+	case *Error:
+		if e != nil {
+			return e
+		}
+		return NewError(name(source), ErrInvalid, "it returned a nil *Error as its error", nil)
+	case *ChainError, *failing:
+		return e
 	}
 	if err == context.Canceled || err == context.DeadlineExceeded {
-		return err
+		return NewError(name(source), ErrUnavailable, err.Error(), err)
 	}
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := inner(err); ok {
 		// Text that was wrapped around one of ours goes, ours stays.
 		return NewError(e.Source, e.Kind, e.Message, err)
 	}
 	message := fmt.Sprintf("it failed with a %T, whose text is withheld because it may hold a secret; errors.As reaches it", err)
-	return NewError("source", ErrUnavailable, message, err)
+	return NewError(name(source), kindOf(err), message, err)
 }
 
-// all reports whether every failure that err is made of satisfies f.
-func all(err error, f func(error) bool) bool {
-	switch e := err.(type) {
-	case *ChainError:
-		for _, attempt := range e.Attempts {
-			if !all(attempt, f) {
-				return false
-			}
+// inner finds an *Error that err is wrapped around and nothing else.
+func inner(err error) (*Error, bool) {
+	for err != nil {
+		if e, ok := err.(*Error); ok {
+			return e, e != nil
 		}
-		return true
-	case *cacheError:
-		return all(e.err, f)
+		err = errors.Unwrap(err)
 	}
-	return f(err)
+	return nil, false
+}
+
+// kinds returns the kind of every failure that err is made of; ErrUnavailable
+// where nothing is known.
+func kinds(err error) []error {
+	switch e := err.(type) {
+	case *Error:
+		if e != nil && e.Kind != nil {
+			return []error{e.Kind}
+		}
+		return []error{ErrUnavailable}
+	case interface{ Unwrap() []error }:
+		var all []error
+		for _, err := range e.Unwrap() {
+			all = append(all, kinds(err)...)
+		}
+		if len(all) > 0 {
+			return all
+		}
+	case interface{ Unwrap() error }:
+		if err := e.Unwrap(); err != nil {
+			return kinds(err)
+		}
+	}
+	switch err {
+	case ErrNotFound, ErrDenied, ErrInvalid, ErrRejected, ErrConflict:
+		return []error{err}
+	}
+	return []error{ErrUnavailable}
+}
+
+// kindOf returns the kind to give to err as a whole. What wasn't found says
+// little beside another failure.
+func kindOf(err error) error {
+	for _, kind := range kinds(err) {
+		if kind != ErrNotFound {
+			return kind
+		}
+	}
+	return ErrNotFound
 }

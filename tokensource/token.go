@@ -75,8 +75,7 @@ func flaw(s string) string {
 		return "is empty"
 	case strings.HasPrefix(s, "\xef\xbb\xbf"):
 		return "begins with a UTF-8 byte order mark; save it without one"
-	case strings.HasPrefix(s, "\xff\xfe"), strings.HasPrefix(s, "\xfe\xff"),
-		len(s) > 1 && (s[0] == 0 || s[1] == 0):
+	case isUTF16(s):
 		return "is UTF-16; save it as ASCII"
 	case len(s) > maxLen:
 		return fmt.Sprintf("is %d bytes long, more than the %d a token may have; is it the right file or field?", len(s), maxLen)
@@ -96,6 +95,18 @@ func flaw(s string) string {
 		}
 	}
 	return ""
+}
+
+// isUTF16 finds a byte order mark, or a zero in every other byte.
+func isUTF16(s string) bool {
+	if strings.HasPrefix(s, "\xff\xfe") || strings.HasPrefix(s, "\xfe\xff") {
+		return true
+	}
+	var other [2]bool // a byte other than zero, at even and at odd places
+	for i := range len(s) {
+		other[i%2] = other[i%2] || s[i] != 0
+	}
+	return len(s) > 1 && other[0] != other[1]
 }
 
 // Reveal returns the secret; the zero Token has "". It is the only way to it:

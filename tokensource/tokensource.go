@@ -28,6 +28,9 @@ import (
 // Token returns promptly when ctx ends. It is safe for concurrent use. It
 // returns a zero Token exactly when it returns an error; the error is, or
 // wraps, an *[Error], or is one of the context package's.
+//
+// A source should have a String method that spells it, without a secret: errors
+// and events name it so, and its tokens' Origin says the same.
 type TokenSource interface {
 	Token(ctx context.Context) (Token, error)
 }
@@ -82,33 +85,46 @@ func Invalidate(source TokenSource, tok Token) {
 // Func makes a source of a function, for stores that have no backend here.
 // The function builds its tokens with [NewToken] and its errors with
 // [NewError]; the text of any other error is withheld, since nobody knows what
-// it holds, and errors.Is and errors.As still reach it. A nil Func is an error
-// at every call. It is as safe for concurrent use as the function is.
+// it holds, and errors.Is and errors.As still reach it. An error that wraps one
+// of the kinds, such as [ErrNotFound], counts as that kind. A nil Func is an
+// error at every call. It is as safe for concurrent use as the function is.
 type Func func(ctx context.Context) (Token, error)
 
 // Token calls the function.
 func (f Func) Token(ctx context.Context) (Token, error) {
 	if f == nil {
-		return Token{}, NewError("func", ErrInvalid, "the function is nil", nil)
+		return Token{}, NewError(f.String(), ErrInvalid, "the function is nil", nil)
 	}
-	return checked(f(ctx))
+	tok, err := f(ctx)
+	return checked(f, tok, err)
 }
+
+// String returns "func".
+func (Func) String() string { return "func" }
 
 // Static is a source that always returns one token, for tests: a token written
 // into a program is what this library is there to end. A malformed secret is
 // the error of every Token call. It is safe for concurrent use.
 func Static(secret string) TokenSource {
 	tok, err := NewToken(secret, Metadata{Origin: "static"})
-	return Func(func(context.Context) (Token, error) { return tok, err })
+	return static{tok, err}
 }
 
+type static struct {
+	tok Token
+	err error
+}
+
+func (s static) Token(context.Context) (Token, error) { return s.tok, s.err }
+func (static) String() string                         { return "static" }
+
 // checked holds a source's answer to the contract of TokenSource.
-func checked(tok Token, err error) (Token, error) {
+func checked(source TokenSource, tok Token, err error) (Token, error) {
 	if err != nil {
-		return Token{}, safe(err)
+		return Token{}, safe(source, err)
 	}
 	if tok.IsZero() {
-		return Token{}, NewError("source", ErrInvalid, "the source returned no token and no error; it must return one of them", nil)
+		return Token{}, NewError(name(source), ErrInvalid, "it returned no token and no error; it must return one of them", nil)
 	}
 	return tok, nil
 }

@@ -1,0 +1,70 @@
+package file
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/packagecloud-go/sdk/backends/internal/payload"
+)
+
+const (
+	cliField    = "token"
+	cliURLField = "url"
+)
+
+// cliURL returns the base URL in the file of the official CLI, without a slash at
+// its end, or "" if it holds none. The CLI's version 0.2.14 writes the URL itself
+// where the key "url" belongs.
+func cliURL(data []byte) (string, error) {
+	object, err := payload.Object(data)
+	if err != nil {
+		return "", err
+	}
+	if object.Has(cliURLField) {
+		if object.IsNull(cliURLField) {
+			return "", nil
+		}
+		text, err := object.Text(cliURLField)
+		if err != nil || text == "" {
+			return "", err
+		}
+		return baseURL(text)
+	}
+	found := ""
+	for _, m := range object {
+		if !isHTTP(m.Key) {
+			continue
+		}
+		base, err := baseURL(m.Key)
+		if err != nil {
+			return "", err
+		}
+		if found != "" && found != base {
+			return "", errors.New(`it holds several URLs; keep one, as the value of "url"`)
+		}
+		found = base
+	}
+	return found, nil
+}
+
+func isHTTP(s string) bool {
+	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
+}
+
+// baseURL checks a URL and drops the slashes at its end. Its errors don't repeat
+// it, since people put tokens into URLs.
+func baseURL(text string) (string, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "", errors.New("its URL can't be parsed; expected one such as https://packagecloud.io")
+	case u.User != nil:
+		return "", errors.New("its URL holds user information; remove that, and replace the token if it was one")
+	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
+		return "", errors.New("its URL is not one of http or https with a host; expected one such as https://packagecloud.io")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "", errors.New("its URL has a query or a fragment; expected one such as https://packagecloud.io")
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}

@@ -1,0 +1,145 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+const (
+	// maxSize is above any file that is a secret.
+	maxSize = 1 << 20
+
+	// openTries is how often a path is looked up. Kubernetes removes a secret's
+	// old directory right after pointing the symbolic link to the new one, and
+	// a lookup that was half way through finds nothing.
+	openTries = 5
+)
+
+// content is a file as it was read.
+type content struct {
+	data []byte
+	info fs.FileInfo
+}
+
+// read reads the file and returns when that is done or ctx ends. What hangs in
+// the file system can't be stopped, so it is left behind; since the next read
+// waits for it, one goroutine at most hangs.
+func (s *Source) read(ctx context.Context, path string) (content, error) {
+	type result struct {
+		content
+		err error
+	}
+	if err := ctx.Err(); err != nil {
+		return content{}, s.ended(err)
+	}
+	done := make(chan result, 1)
+	select {
+	case s.reading <- struct{}{}:
+	case <-ctx.Done():
+		return content{}, s.ended(ctx.Err())
+	}
+	go func() {
+		defer func() { <-s.reading }()
+		c, err := s.readFile(path)
+		done <- result{c, err}
+	}()
+	select {
+	case r := <-done:
+		return r.content, r.err
+	case <-ctx.Done():
+		return content{}, s.ended(ctx.Err())
+	}
+}
+
+func (s *Source) ended(err error) error {
+	return s.errorf(tokensource.ErrUnavailable, err, "the caller's context ended before the file was read")
+}
+
+func (s *Source) readFile(path string) (content, error) {
+	f, err := s.openPath(path)
+	if err != nil {
+		return content{}, s.openError(path, err)
+	}
+	defer f.Close()
+	// All checks are of the file that is open, which nobody can swap.
+	info, err := f.Stat()
+	if err != nil {
+		return content{}, s.errorf(tokensource.ErrUnavailable, err, "the file's status can't be had")
+	}
+	if !info.Mode().IsRegular() {
+		return content{}, s.irregular(info)
+	}
+	if s.options.RequirePrivate && s.isOpen(info) {
+		return content{}, s.errorf(tokensource.ErrInvalid, nil,
+			"the file's mode %s lets group or others at it; chmod it to 600, and replace the token if others had access", mode(info))
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	switch {
+	case err != nil:
+		return content{}, s.errorf(tokensource.ErrUnavailable, err, "the file can't be read")
+	case len(data) > maxSize:
+		return content{}, s.errorf(tokensource.ErrInvalid, nil, "the file is larger than 1 MiB; is it the right one?")
+	case len(data) == 0:
+		return content{}, s.errorf(tokensource.ErrInvalid, nil, "the file is empty")
+	}
+	return content{data: data, info: info}, nil
+}
+
+func (s *Source) openPath(path string) (f *os.File, err error) {
+	for range openTries {
+		f, err = s.open(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+		if _, gone := os.Lstat(path); gone != nil {
+			return nil, err
+		}
+	}
+	return nil, err
+}
+
+// openFile opens without waiting for a FIFO's writer and without making a
+// terminal the process's own.
+func openFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|openFlags, 0)
+}
+
+func (s *Source) openError(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s.errorf(tokensource.ErrNotFound, err, "there is no such file")
+	case errors.Is(err, fs.ErrPermission):
+		return s.errorf(tokensource.ErrDenied, err, "this process may not read the file")
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return s.irregular(info) // a socket can't be opened
+	}
+	return s.errorf(tokensource.ErrUnavailable, err, "the file can't be opened")
+}
+
+func (s *Source) irregular(info fs.FileInfo) error {
+	what := "not a regular file"
+	switch m := info.Mode(); {
+	case m.IsDir():
+		what = "a directory; name the file in it that holds the token"
+	case m&fs.ModeNamedPipe != 0:
+		what = "a FIFO; the token is read many times, so put it in a regular file"
+	case m&fs.ModeSocket != 0:
+		what = "a socket"
+	case m&fs.ModeDevice != 0:
+		what = "a device"
+	}
+	return s.errorf(tokensource.ErrInvalid, nil, "it is %s", what)
+}
+
+func (s *Source) errorf(kind, cause error, format string, args ...any) error {
+	return tokensource.NewError(s.String(), kind, fmt.Sprintf(format, args...), cause)
+}
+
+func mode(info fs.FileInfo) string { return fmt.Sprintf("%04o", info.Mode().Perm()) }

@@ -1,0 +1,42 @@
+package packagefile
+
+import (
+	"io"
+	"strings"
+)
+
+// readAlpine reads .PKGINFO of an Alpine package: gzip members one after the
+// other, which together unpack to one tar archive.
+func readAlpine(r io.ReaderAt, size int64) (Info, bool) {
+	b, ok := findInTarGz(r, size, func(name string) bool { return name == ".PKGINFO" })
+	if !ok {
+		return Info{}, false
+	}
+	var info Info
+	var depends []string
+	for line := range strings.SplitSeq(string(b), "\n") {
+		key, value, ok := strings.Cut(line, " = ")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		switch strings.TrimSpace(key) {
+		case "pkgname":
+			info.Name = value
+		case "pkgver":
+			info.Version = value
+		case "arch":
+			info.Architecture = value
+		case "pkgdesc":
+			info.Summary, info.Description = value, value
+		case "license":
+			info.Licenses = append(info.Licenses, value)
+		case "depend":
+			depends = append(depends, value)
+		}
+	}
+	if depends != nil {
+		info.Dependencies = []Dependency{{"depends", depends}}
+	}
+	return info, validPart(info.Name) && validPart(info.Version)
+}

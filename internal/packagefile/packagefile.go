@@ -1,0 +1,262 @@
+// Package packagefile reads what a package file says of itself: its type,
+// name, version, architecture and dependencies, as far as the standard library
+// can read the format, and otherwise from the file's name.
+//
+// Every reader takes an io.ReaderAt and holds no more than a few MiB at a time,
+// whatever the size of the file or of what it unpacks to: see the limits in
+// limits.go. Nothing is extracted to disk.
+//
+// What comes from where:
+//
+//	deb      control file of control.tar or control.tar.gz; with control.tar.xz or .zst: name_version_arch.deb
+//	dsc      the file itself, signed or not
+//	rpm      the header
+//	gem      name, version, platform, summary, licenses of metadata.gz; dependencies are not read
+//	python   METADATA of a wheel, PKG-INFO of an sdist (.tar.gz, .tar.bz2, .tar, .zip) or egg, an .egg-info itself; else the file name
+//	node     package/package.json
+//	java     META-INF/maven/*/*/pom.properties (and its pom.xml), or a .pom; without one, name and version from the file name and no group
+//	alpine   .PKGINFO
+//	helm     name, version and description of Chart.yaml; dependencies are not read
+//	anyfile  name-version.ext, nothing else
+package packagefile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+)
+
+// The types of packages, as the API spells them in the "type" field.
+const (
+	Deb     = "deb"
+	DSC     = "dsc"
+	RPM     = "rpm"
+	Gem     = "gem"
+	Python  = "python"
+	Node    = "node"
+	Java    = "java"
+	Alpine  = "alpine"
+	Helm    = "helm"
+	Anyfile = "anyfile"
+)
+
+var (
+	// ErrAmbiguous is returned by Detect for a file that may be of several
+	// types, so that the caller must name one.
+	ErrAmbiguous = errors.New("packagefile: the file's type is ambiguous")
+	// ErrUnreadable is returned by Read when neither the content nor the file
+	// name tells what the package is.
+	ErrUnreadable = errors.New("packagefile: neither the content nor the file name tells the package's name and version")
+)
+
+// Info is what a package says of itself. Fields that a type doesn't have, or
+// that the file doesn't tell, are empty.
+type Info struct {
+	Type    string
+	Name    string // without Scope
+	Version string // without Epoch and Release
+	Release string // deb and dsc: the Debian revision; rpm: the release
+	Epoch   int
+
+	Architecture string // dsc: a list, separated by spaces; gem: the platform, unless it is "ruby"
+	Scope        string // node: with its @
+	Group        string // java
+	Summary      string
+	Description  string
+	Licenses     []string
+	Dependencies []Dependency
+	SourceFiles  []SourceFile // dsc
+
+	// FromContent tells that the name and version were read in the package,
+	// not in the file's name.
+	FromContent bool
+}
+
+// Dependency holds the dependencies of one kind, such as "depends".
+type Dependency struct {
+	Context      string   `json:"context"`
+	Dependencies []string `json:"dependencies"`
+}
+
+// SourceFile is a file that a .dsc names.
+type SourceFile struct {
+	Name   string // a base name; others are refused
+	Size   int64
+	MD5    string // hex
+	SHA256 string // hex; empty in old packages
+}
+
+// FileName returns the canonical file name of a deb, dsc, rpm, gem or node
+// package, which is how the server names it whatever it was called on upload,
+// and "" for the other types, which keep their names.
+func (i Info) FileName() string {
+	if i.Name == "" || i.Version == "" {
+		return ""
+	}
+	switch i.Type {
+	case Deb, DSC:
+		name := i.Name + "_" + i.Version
+		if i.Release != "" {
+			name += "-" + i.Release
+		}
+		if i.Type == DSC {
+			return name + ".dsc"
+		}
+		return name + "_" + i.Architecture + ".deb"
+	case RPM:
+		return i.Name + "-" + i.Version + "-" + i.Release + "." + i.Architecture + ".rpm"
+	case Gem:
+		name := i.Name + "-" + i.Version
+		if i.Architecture != "" {
+			name += "-" + i.Architecture
+		}
+		return name + ".gem"
+	case Node:
+		return i.Name + "-" + i.Version + ".tgz"
+	}
+	return ""
+}
+
+// Detect tells the type of the package in r from its name and content. It
+// never guesses: where the extension is shared and the content doesn't decide,
+// the error is ErrAmbiguous and says to name the type.
+func Detect(name string, r io.ReaderAt, size int64) (string, error) {
+	base := baseName(name)
+	lower := strings.ToLower(base)
+	ext := extension(lower)
+	switch ext {
+	case ".deb", ".udeb", ".ddeb":
+		return Deb, nil
+	case ".dsc":
+		return DSC, nil
+	case ".rpm":
+		return RPM, nil
+	case ".gem":
+		return Gem, nil
+	case ".whl", ".egg", ".egg-info":
+		return Python, nil
+	case ".jar", ".war", ".aar", ".ear", ".pom":
+		return Java, nil
+	case ".asc":
+		return Anyfile, nil
+	case ".apk":
+		return detectAPK(base, r)
+	case ".tgz", ".tar.gz":
+		return detectTarGz(base, r, size)
+	case ".tar", ".tar.bz2", ".zip":
+		if _, ok := readPythonArchive(lower, r, size); ok {
+			return Python, nil
+		}
+		return "", fmt.Errorf("%w: %s holds no Python metadata; name its type (python or anyfile)", ErrAmbiguous, base)
+	case ".tar.z", ".gz", ".bz2", ".z":
+		return "", fmt.Errorf("%w: %s may be python or anyfile; name its type", ErrAmbiguous, base)
+	}
+	return "", fmt.Errorf("%w: nothing in the name or content of %s tells; name its type, for example anyfile", ErrAmbiguous, base)
+}
+
+func detectAPK(base string, r io.ReaderAt) (string, error) {
+	switch magic := head(r, 4); {
+	case strings.HasPrefix(magic, "\x1f\x8b"):
+		return Alpine, nil
+	case strings.HasPrefix(magic, "PK\x03\x04"):
+		return Java, nil
+	}
+	return "", fmt.Errorf("%w: %s is neither an Alpine package (gzip) nor an Android one (zip); name its type", ErrAmbiguous, base)
+}
+
+func detectTarGz(base string, r io.ReaderAt, size int64) (string, error) {
+	var types []string
+	if _, ok := readNode(r, size); ok {
+		types = append(types, Node)
+	}
+	if _, ok := readHelm(r, size); ok {
+		types = append(types, Helm)
+	}
+	if _, ok := readPythonArchive(strings.ToLower(base), r, size); ok {
+		types = append(types, Python)
+	}
+	if len(types) == 1 {
+		return types[0], nil
+	}
+	if len(types) > 1 {
+		return "", fmt.Errorf("%w: %s looks like %s; name its type", ErrAmbiguous, base, strings.Join(types, " and "))
+	}
+	return "", fmt.Errorf("%w: %s holds no package.json, Chart.yaml or PKG-INFO; name its type (node, helm, python or anyfile)", ErrAmbiguous, base)
+}
+
+// Read returns what the package in r, of the given type, says of itself. Where
+// the content can't be read, name and version come from the file's name and
+// FromContent is false; where that fails too, the error is ErrUnreadable.
+func Read(name, typ string, r io.ReaderAt, size int64) (Info, error) {
+	base := baseName(name)
+	var info Info
+	var ok bool
+	switch typ {
+	case Deb:
+		info, ok = readDeb(r, size)
+	case DSC:
+		info, ok = readDSC(r, size)
+	case RPM:
+		info, ok = readRPM(r, size)
+	case Gem:
+		info, ok = readGem(r, size)
+	case Python:
+		info, ok = readPython(base, r, size)
+	case Node:
+		info, ok = readNode(r, size)
+	case Java:
+		info, ok = readJava(base, r, size)
+	case Alpine:
+		info, ok = readAlpine(r, size)
+	case Helm:
+		info, ok = readHelm(r, size)
+	case Anyfile:
+	default:
+		return Info{}, fmt.Errorf("packagefile: unknown package type %q; use deb, dsc, rpm, gem, python, node, java, alpine, helm or anyfile", typ)
+	}
+	if ok && validPart(info.Name) && validPart(info.Version) && (info.Release == "" || validPart(info.Release)) {
+		info.Type, info.FromContent = typ, true
+		return info, nil
+	}
+	info, ok = fromName(base, typ)
+	if !ok || (info.Release != "" && !validPart(info.Release)) {
+		return Info{}, fmt.Errorf("%w (type %s, file %q)", ErrUnreadable, typ, base)
+	}
+	info.Type = typ
+	return info, nil
+}
+
+// validPart refuses names and versions that couldn't be part of a file name.
+func validPart(s string) bool {
+	return s != "" && len(s) <= 255 && s != "." && s != ".." && !strings.ContainsFunc(s, func(r rune) bool {
+		return r == '/' || r == '\\' || r < ' ' || r == 0x7f
+	})
+}
+
+func baseName(name string) string {
+	if i := strings.LastIndexAny(name, `/\`); i >= 0 {
+		name = name[i+1:]
+	}
+	return name
+}
+
+// extension returns the lower-case extension of a lower-case name, with the
+// ".tar" of a compressed archive.
+func extension(lower string) string {
+	ext := path.Ext(lower)
+	switch ext {
+	case ".gz", ".bz2", ".z", ".xz", ".zst":
+		if strings.HasSuffix(strings.TrimSuffix(lower, ext), ".tar") {
+			return ".tar" + ext
+		}
+	}
+	return ext
+}
+
+func head(r io.ReaderAt, n int) string {
+	b := make([]byte, n)
+	n, _ = r.ReadAt(b, 0)
+	return string(b[:n])
+}

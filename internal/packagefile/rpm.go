@@ -1,0 +1,187 @@
+package packagefile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+)
+
+// The tags of an RPM header that are read, and the limits of a header. Only
+// the index is held in memory; values are read where they lie.
+const (
+	rpmName           = 1000
+	rpmVersion        = 1001
+	rpmRelease        = 1002
+	rpmEpoch          = 1003
+	rpmSummary        = 1004
+	rpmDescription    = 1005
+	rpmLicense        = 1014
+	rpmArch           = 1022
+	rpmSourceRPM      = 1044
+	rpmRequireFlags   = 1048
+	rpmRequireName    = 1049
+	rpmRequireVersion = 1050
+	rpmSourcePackage  = 1106
+
+	rpmLeadSize   = 96
+	rpmMaxIndex   = 1 << 16
+	rpmMaxStore   = 256 << 20
+	rpmMaxString  = 64 << 10
+	rpmMaxStrings = 16 << 10
+)
+
+type rpmHeader struct {
+	r     io.ReaderAt
+	store int64 // where values begin
+	size  int64 // the store's length
+	end   int64 // where the header ends
+	index map[uint32]rpmEntry
+}
+
+type rpmEntry struct{ kind, offset, count uint32 }
+
+// readRPM reads the header of an RPM package, source or binary: a lead, a
+// signature in the form of a header, padding to 8 bytes, and the header.
+func readRPM(r io.ReaderAt, size int64) (Info, bool) {
+	lead := head(r, 8)
+	if len(lead) < 8 || lead[:4] != "\xed\xab\xee\xdb" {
+		return Info{}, false
+	}
+	signature, ok := readRPMHeader(r, rpmLeadSize, size)
+	if !ok {
+		return Info{}, false
+	}
+	h, ok := readRPMHeader(r, (signature.end+7)&^7, size)
+	if !ok {
+		return Info{}, false
+	}
+	info := Info{
+		Name:         h.text(rpmName),
+		Version:      h.text(rpmVersion),
+		Release:      h.text(rpmRelease),
+		Architecture: h.text(rpmArch),
+		Summary:      h.text(rpmSummary),
+		Description:  h.text(rpmDescription),
+	}
+	if epoch := h.ints(rpmEpoch); len(epoch) > 0 {
+		info.Epoch = int(epoch[0])
+	}
+	if license := h.text(rpmLicense); license != "" {
+		info.Licenses = []string{license}
+	}
+	_, source := h.index[rpmSourcePackage]
+	if _, built := h.index[rpmSourceRPM]; source || (!built && lead[7] == 1) {
+		info.Architecture = "src"
+	}
+	if list := h.requires(); len(list) > 0 {
+		info.Dependencies = []Dependency{{"requires", list}}
+	}
+	return info, validPart(info.Release) && validPart(info.Architecture)
+}
+
+func readRPMHeader(r io.ReaderAt, offset, size int64) (*rpmHeader, bool) {
+	intro := make([]byte, 16)
+	if _, err := r.ReadAt(intro, offset); err != nil || string(intro[:4]) != "\x8e\xad\xe8\x01" {
+		return nil, false
+	}
+	entries := int64(binary.BigEndian.Uint32(intro[8:]))
+	store := int64(binary.BigEndian.Uint32(intro[12:]))
+	h := &rpmHeader{r: r, store: offset + 16 + 16*entries, size: store, index: map[uint32]rpmEntry{}}
+	h.end = h.store + store
+	if entries > rpmMaxIndex || store > rpmMaxStore || h.end > size {
+		return nil, false
+	}
+	index := make([]byte, 16*entries)
+	if _, err := r.ReadAt(index, offset+16); err != nil {
+		return nil, false
+	}
+	for ; len(index) > 0; index = index[16:] {
+		h.index[binary.BigEndian.Uint32(index)] = rpmEntry{
+			kind:   binary.BigEndian.Uint32(index[4:]),
+			offset: binary.BigEndian.Uint32(index[8:]),
+			count:  binary.BigEndian.Uint32(index[12:]),
+		}
+	}
+	return h, true
+}
+
+// section returns up to n bytes of the store.
+func (h *rpmHeader) section(offset, n int64) []byte {
+	if offset < 0 || offset >= h.size {
+		return nil
+	}
+	b := make([]byte, min(n, h.size-offset))
+	if _, err := h.r.ReadAt(b, h.store+offset); err != nil {
+		return nil
+	}
+	return b
+}
+
+// texts returns a STRING (6), STRING_ARRAY (8) or I18NSTRING (9) value.
+func (h *rpmHeader) texts(tag uint32) []string {
+	e, ok := h.index[tag]
+	if !ok || (e.kind != 6 && e.kind != 8 && e.kind != 9) {
+		return nil
+	}
+	count := min(e.count, rpmMaxStrings)
+	limit := int64(rpmMaxString)
+	if e.kind == 8 {
+		limit = maxMetadata
+	}
+	b := h.section(int64(e.offset), limit)
+	var out []string
+	for range count {
+		n := bytes.IndexByte(b[:min(len(b), rpmMaxString)], 0)
+		if n < 0 {
+			break
+		}
+		out = append(out, string(b[:n]))
+		b = b[n+1:]
+	}
+	return out
+}
+
+func (h *rpmHeader) text(tag uint32) string {
+	if all := h.texts(tag); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// ints returns an INT32 (4) value.
+func (h *rpmHeader) ints(tag uint32) []uint32 {
+	e, ok := h.index[tag]
+	if !ok || e.kind != 4 {
+		return nil
+	}
+	b := h.section(int64(e.offset), 4*int64(min(e.count, rpmMaxStrings)))
+	var out []uint32
+	for ; len(b) >= 4; b = b[4:] {
+		out = append(out, binary.BigEndian.Uint32(b))
+	}
+	return out
+}
+
+// requires spells the Requires as rpm does: name, operator, version.
+func (h *rpmHeader) requires() []string {
+	names, flags, versions := h.texts(rpmRequireName), h.ints(rpmRequireFlags), h.texts(rpmRequireVersion)
+	var out []string
+	for i, name := range names {
+		if i < len(flags) && i < len(versions) && versions[i] != "" {
+			operator := ""
+			for _, o := range []struct {
+				bit  uint32
+				sign string
+			}{{2, "<"}, {4, ">"}, {8, "="}} {
+				if flags[i]&o.bit != 0 {
+					operator += o.sign
+				}
+			}
+			if operator != "" {
+				name += " " + operator + " " + versions[i]
+			}
+		}
+		out = append(out, name)
+	}
+	return out
+}

@@ -1,0 +1,166 @@
+package packagecloud
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+)
+
+// Content is what an upload sends. [File], [Bytes], [ReaderAt] and [Reader] make
+// one; so may a program of its own kind of store, by setting all three fields.
+// It is safe for concurrent use if Open is.
+type Content struct {
+	// Name is the file's name; of a path only the last element is sent.
+	Name string
+	// Size is the number of bytes that Open's reader yields.
+	Size int64
+	// Open returns the content from its beginning, each time it is called. If
+	// it can do so only once, it returns ErrNotReplayable after that. A reader
+	// that is an io.ReaderAt too is used to look into the package.
+	Open func() (io.ReadCloser, error)
+
+	once bool                    // Open works once only
+	stat func() (Content, error) // of a file: completes the Content when the upload begins
+}
+
+// File is the content of a file, which is looked at when the upload begins. If
+// its size or time changes before the upload has ended, that is an error:
+// nobody wants half of an old package and half of a new one.
+func File(path string) Content {
+	return Content{Name: filepath.Base(path), stat: func() (Content, error) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return Content{}, fmt.Errorf("packagecloud: %w", err)
+		}
+		if !info.Mode().IsRegular() {
+			return Content{}, fmt.Errorf("packagecloud: %s is not a regular file but %s", path, kindOf(info.Mode()))
+		}
+		return Content{
+			Name: filepath.Base(path),
+			Size: info.Size(),
+			Open: func() (io.ReadCloser, error) {
+				f, err := os.Open(path)
+				if err != nil {
+					return nil, fmt.Errorf("packagecloud: %w", err)
+				}
+				r := &fileReader{File: f, path: path, info: info}
+				if err := r.unchanged(); err != nil {
+					f.Close()
+					return nil, err
+				}
+				return r, nil
+			},
+		}, nil
+	}}
+}
+
+func kindOf(mode os.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&os.ModeNamedPipe != 0:
+		return "a pipe; read it into a file first, since an upload needs the size"
+	}
+	return "a device or socket"
+}
+
+// fileReader is an open file that notices when it changes.
+type fileReader struct {
+	*os.File
+	path string
+	info os.FileInfo
+}
+
+func (r *fileReader) unchanged() error {
+	now, err := r.File.Stat()
+	if err != nil {
+		return fmt.Errorf("packagecloud: %w", err)
+	}
+	if now.Size() != r.info.Size() || !now.ModTime().Equal(r.info.ModTime()) || !os.SameFile(now, r.info) {
+		return fmt.Errorf("%w: %s; upload it again when it is complete", ErrContentChanged, r.path)
+	}
+	return nil
+}
+
+func (r *fileReader) Read(p []byte) (int, error) {
+	n, err := r.File.Read(p)
+	if err == io.EOF {
+		if changed := r.unchanged(); changed != nil {
+			err = changed
+		}
+	}
+	return n, err
+}
+
+// WriteTo is hidden, so that every byte goes through Read.
+func (r *fileReader) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, struct{ io.Reader }{r})
+}
+
+// Bytes is content in memory. The slice must not change until the upload ends.
+func Bytes(name string, b []byte) Content {
+	return ReaderAt(name, bytes.NewReader(b), int64(len(b)))
+}
+
+// ReaderAt is the first size bytes of r.
+func ReaderAt(name string, r io.ReaderAt, size int64) Content {
+	return Content{Name: name, Size: size, Open: func() (io.ReadCloser, error) {
+		return sectionReader{io.NewSectionReader(r, 0, size)}, nil
+	}}
+}
+
+type sectionReader struct{ *io.SectionReader }
+
+func (sectionReader) Close() error { return nil }
+
+// Reader is content that can be read once. It can't be sent again, so that
+// after a failure the error may be ErrNotReplayable; its type isn't found out by
+// looking into it; and Skip and Replace can't be used. Prefer the others.
+func Reader(name string, r io.Reader, size int64) Content {
+	var used atomic.Bool
+	return Content{Name: name, Size: size, once: true, Open: func() (io.ReadCloser, error) {
+		if used.Swap(true) {
+			return nil, ErrNotReplayable
+		}
+		return io.NopCloser(r), nil
+	}}
+}
+
+// prepare completes and checks c at the beginning of an upload.
+func (c Content) prepare() (Content, error) {
+	if c.stat != nil {
+		var err error
+		if c, err = c.stat(); err != nil {
+			return c, err
+		}
+	}
+	if c.Open == nil {
+		return c, fmt.Errorf("packagecloud: the content has no Open function; make it with File, Bytes, ReaderAt or Reader")
+	}
+	if c.Size < 0 {
+		return c, fmt.Errorf("packagecloud: the size of %q is negative", c.Name)
+	}
+	// Paths of either system, whichever this program runs on.
+	c.Name = c.Name[lastSeparator(c.Name)+1:]
+	if c.Name == "" || c.Name == "." || c.Name == ".." {
+		return c, fmt.Errorf("packagecloud: the content needs a file name")
+	}
+	for _, r := range c.Name {
+		if r < 0x20 || r == 0x7f {
+			return c, fmt.Errorf("packagecloud: the file name %q contains a control character", c.Name)
+		}
+	}
+	return c, nil
+}
+
+func lastSeparator(path string) int {
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '/' || path[i] == '\\' {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,212 @@
+package packagecloud
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// distributionsFor is how long the list is kept: new releases of operating
+// systems come a few times a year.
+const distributionsFor = time.Hour
+
+// Distribution is an operating system, or the one entry of a type of package
+// that has none.
+// https://packagecloud.io/docs/api#object_Distribution
+type Distribution struct {
+	DisplayName string                `json:"display_name"`
+	IndexName   string                `json:"index_name"` // such as "ubuntu"
+	Versions    []DistributionVersion `json:"versions"`
+}
+
+// DistributionVersion is a release of a distribution.
+type DistributionVersion struct {
+	ID            int    `json:"id"`
+	DisplayName   string `json:"display_name"`
+	IndexName     string `json:"index_name"`     // such as "noble"; empty for Python
+	VersionNumber string `json:"version_number"` // such as "24.04"; may be empty
+}
+
+// UnmarshalJSON takes the values that are missing, null or of another kind.
+func (v *DistributionVersion) UnmarshalJSON(data []byte) error {
+	var w struct {
+		ID            number `json:"id"`
+		DisplayName   text   `json:"display_name"`
+		IndexName     text   `json:"index_name"`
+		VersionNumber text   `json:"version_number"`
+	}
+	if err := json.Unmarshal(data, &w); err != nil {
+		return errors.New("packagecloud: a distribution's version isn't a JSON object")
+	}
+	*v = DistributionVersion{int(w.ID), string(w.DisplayName), string(w.IndexName), string(w.VersionNumber)}
+	return nil
+}
+
+// Distributions returns the distributions by group of package types: "deb",
+// "dsc", "rpm", "py", "jar", "node", "alpine", "anyfile", "helm". Gems have none.
+// https://packagecloud.io/docs/api#resource_distributions
+func (c *Client) Distributions(ctx context.Context) (map[string][]Distribution, error) {
+	var out map[string]list[Distribution]
+	_, err := c.call(ctx, request{method: http.MethodGet, readOnly: true, url: "/api/v1/distributions.json", endpoint: "/api/v1/distributions.json"}, &out)
+	if err != nil {
+		return nil, err
+	}
+	groups := make(map[string][]Distribution, len(out))
+	for group, distributions := range out {
+		groups[group] = distributions
+	}
+	return groups, nil
+}
+
+type distributionCache struct {
+	mu      sync.Mutex
+	groups  map[string][]Distribution
+	fetched time.Time
+}
+
+// get returns the list, at most maxAge old. It is fetched without the lock, so
+// that a caller's context ends its wait; a second fetch does no harm.
+func (d *distributionCache) get(ctx context.Context, c *Client, maxAge time.Duration) (map[string][]Distribution, error) {
+	d.mu.Lock()
+	groups, fetched := d.groups, d.fetched
+	d.mu.Unlock()
+	if groups != nil && time.Since(fetched) < maxAge {
+		return groups, nil
+	}
+	groups, err := c.Distributions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.groups, d.fetched = groups, time.Now()
+	return groups, nil
+}
+
+// groupOf maps a package's type to its group of distributions.
+func groupOf(typ string) string {
+	switch typ {
+	case "python":
+		return "py"
+	case "java":
+		return "jar"
+	}
+	return typ
+}
+
+// place is one version of a distribution: its name, such as "ubuntu/noble", and
+// the number that an upload must send for it.
+type place struct {
+	id   int
+	name string
+}
+
+// place finds the one for a name such as "ubuntu/noble" or "ubuntu/24.04",
+// exactly and within the type's group. A group with a single version needs no
+// name.
+func (c *Client) place(ctx context.Context, typ, name string) (place, error) {
+	var err error
+	for _, maxAge := range []time.Duration{distributionsFor, time.Minute} {
+		var groups map[string][]Distribution
+		if groups, err = c.distributions.get(ctx, c, maxAge); err != nil {
+			return place{}, err
+		}
+		var found place
+		if found, err = lookup(groups, groupOf(typ), name); err == nil {
+			return found, nil
+		}
+	}
+	return place{}, err
+}
+
+func lookup(groups map[string][]Distribution, group, name string) (place, error) {
+	index, version, _ := strings.Cut(name, "/")
+	var matches, only []place
+	for _, d := range groups[group] {
+		for _, v := range d.Versions {
+			p := place{v.ID, strings.TrimSuffix(d.IndexName+"/"+v.IndexName, "/")}
+			only = append(only, p)
+			if d.IndexName == index && (version == "" && len(d.Versions) == 1 ||
+				version != "" && (v.IndexName == version || v.VersionNumber == version || v.IndexName == "" && version == "1")) {
+				matches = append(matches, p)
+			}
+		}
+	}
+	switch {
+	case len(matches) == 1:
+		return matches[0], nil
+	case len(matches) > 1:
+		return place{}, fmt.Errorf("packagecloud: the distribution %q is ambiguous for %s packages: %w", shorten(name, 100), group, ErrInvalid)
+	case name == "" && len(only) == 1:
+		return only[0], nil
+	case name == "":
+		return place{}, fmt.Errorf("packagecloud: %s packages need UploadOptions.Distribution, such as %s: %w", group, strings.Join(near(groups[group], "ubuntu/noble"), " or "), ErrInvalid)
+	case len(only) == 0:
+		return place{}, fmt.Errorf("packagecloud: the server has no distributions for %s packages: %w", group, ErrInvalid)
+	}
+	return place{}, fmt.Errorf("packagecloud: the server has no distribution %q for %s packages; near are %s: %w",
+		shorten(name, 100), group, strings.Join(near(groups[group], name), ", "), ErrInvalid)
+}
+
+// near returns the names that look most like name.
+func near(distributions []Distribution, name string) []string {
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var all []candidate
+	for _, d := range distributions {
+		for _, v := range d.Versions {
+			full := d.IndexName
+			if v.IndexName != "" {
+				full += "/" + v.IndexName
+			}
+			distance := min(editDistance(full, name), editDistance(d.IndexName+"/"+v.VersionNumber, name),
+				editDistance(v.IndexName, name)+1, editDistance(v.VersionNumber, name)+1)
+			all = append(all, candidate{full, distance})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return a.distance - b.distance })
+	var names []string
+	for _, c := range all[:min(len(all), 3)] {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// editDistance is Levenshtein's.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// searchable is a distribution as the search knows it: those of a single
+// version are found without.
+func searchable(distribution string) string {
+	switch index, _, _ := strings.Cut(distribution, "/"); index {
+	case "python", "node", "java", "anyfile", "helm", "gems", "RubyGem":
+		return ""
+	}
+	return distribution
+}

@@ -1,0 +1,306 @@
+package packagecloud
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+// DownloadOption tunes a download.
+type DownloadOption func(*download)
+
+// AllowUnverified accepts a package for which the server gives no checksum. One
+// that is given is verified all the same.
+func AllowUnverified() DownloadOption {
+	return func(d *download) { d.allowUnverified = true }
+}
+
+// DownloadProgress calls f as bytes are written; total is 0 if it isn't known.
+// It must not block.
+func DownloadProgress(f func(received, total int64)) DownloadOption {
+	return func(d *download) { d.progress = f }
+}
+
+// WithReadToken sends the read token of this source instead of the API token,
+// so that a program that only downloads needs no more. What the server answers
+// to it doesn't touch the API token.
+func WithReadToken(source tokensource.TokenSource) DownloadOption {
+	return func(d *download) { d.readToken = source }
+}
+
+// download is one call of Download.
+type download struct {
+	client          *Client
+	pkg             *Package
+	w               io.Writer
+	allowUnverified bool
+	progress        func(received, total int64)
+	readToken       tokensource.TokenSource
+	authenticator   http.RoundTripper
+
+	hash    hash.Hash // of what was written; nil without a checksum
+	want    string
+	written int64
+	total   int64
+	etag    string // strong; of the answer that the first bytes came from
+}
+
+// Download writes pkg to w and verifies its checksum as it passes. The error is
+// the verdict: w has had the bytes by then. When the connection breaks, the
+// download is resumed where it stopped.
+//
+// Errors are ErrNoChecksum, before a byte is written; ErrChecksum; an *[Error];
+// those of w; or those of the network and the context.
+func (r *Repository) Download(ctx context.Context, pkg *Package, w io.Writer, options ...DownloadOption) error {
+	if pkg == nil {
+		return errNilPackage
+	}
+	d := &download{client: r.client, pkg: pkg, w: w}
+	for _, option := range options {
+		option(d)
+	}
+	if err := d.prepare(ctx, r); err != nil {
+		return err
+	}
+	return d.run(ctx)
+}
+
+// DownloadFile downloads pkg to a file, which appears under its name when it is
+// whole and verified, and not before. Until then it is beside it under a
+// temporary name, which is removed on failure. An existing file is replaced.
+// Errors are as of [Repository.Download].
+func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string, options ...DownloadOption) (err error) {
+	if pkg == nil {
+		return errNilPackage
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("packagecloud: %s is not a regular file but %s; name the file to write", path, kindOf(info.Mode()))
+	}
+	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:8]+".partial")
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return fmt.Errorf("packagecloud: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(temporary)
+		}
+	}()
+	if err := r.Download(ctx, pkg, f, options...); err != nil {
+		return err
+	}
+	// The name must not outlive a crash that the content doesn't.
+	if err := cmp.Or(f.Sync(), f.Close(), os.Rename(temporary, path)); err != nil {
+		return fmt.Errorf("packagecloud: %w", err)
+	}
+	return nil
+}
+
+// prepare finds the checksum and the address.
+func (d *download) prepare(ctx context.Context, r *Repository) error {
+	pkg := d.pkg
+	if pkg.DownloadURL.IsZero() {
+		found, err := r.Find(ctx, pkg.Distribution, pkg.Filename)
+		if err != nil {
+			return err
+		}
+		pkg = found
+	}
+	if pkg.SHA256 == "" && pkg.SHA512 == "" && pkg.PackageURL != "" {
+		details, err := r.Package(ctx, pkg)
+		if err != nil {
+			return err
+		}
+		if details.DownloadURL.IsZero() {
+			details.DownloadURL = pkg.DownloadURL
+		}
+		pkg = details
+	}
+	d.pkg = pkg
+	switch {
+	case pkg.SHA256 != "":
+		d.hash, d.want = sha256.New(), pkg.SHA256
+	case pkg.SHA512 != "":
+		d.hash, d.want = sha512.New(), pkg.SHA512
+	case !d.allowUnverified:
+		return fmt.Errorf("%w: %s; AllowUnverified accepts it as it is", ErrNoChecksum, pkg.Filename)
+	}
+	if pkg.DownloadURL.IsZero() {
+		return fmt.Errorf("packagecloud: the server gives no address to download %s from", pkg.Filename)
+	}
+	if d.readToken != nil {
+		base, err := r.client.transport.baseURL(ctx)
+		if err != nil {
+			return err
+		}
+		t := r.client.transport
+		read, err := newTransport(d.readToken, &config{
+			baseURL: base.String(), insecure: t.insecure, rotationWait: t.rotationWait,
+			logger: t.logger, httpClient: &http.Client{Transport: t.next},
+		})
+		if err != nil {
+			return err
+		}
+		d.authenticator = read
+	}
+	return nil
+}
+
+// errCut is a download that broke off and can be resumed.
+var errCut = errors.New("the download broke off")
+
+func (d *download) run(ctx context.Context) error {
+	for try := 1; ; try++ {
+		before := d.written
+		err := d.fetch(ctx)
+		if err == nil {
+			return d.verify()
+		}
+		if ctx.Err() != nil || !errors.Is(err, errCut) && !expired(err) {
+			return err
+		}
+		if d.written > before {
+			try = 1 // it moves
+		}
+		if try >= maxTries {
+			return err
+		}
+		d.client.logger.DebugContext(ctx, "packagecloud download resumes", "file", d.pkg.Filename, "at", d.written, "error", err.Error())
+		if sleep(ctx, d.client.backoff(try)) != nil {
+			return contextError(ctx, err)
+		}
+	}
+}
+
+// expired reports whether the signed address that the download was redirected
+// to had run out: the next try gets a new one.
+func expired(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.StatusCode == http.StatusForbidden
+}
+
+func (d *download) verify() error {
+	if d.pkg.Size > 0 && d.written != d.pkg.Size {
+		return fmt.Errorf("%w: %s has %d bytes, but %d came", ErrChecksum, d.pkg.Filename, d.pkg.Size, d.written)
+	}
+	if d.hash == nil {
+		return nil
+	}
+	if have := hex.EncodeToString(d.hash.Sum(nil)); !strings.EqualFold(have, d.want) {
+		return fmt.Errorf("%w: %s should have %s, but what came has %s; download it again", ErrChecksum, d.pkg.Filename, shorten(d.want, 128), have)
+	}
+	return nil
+}
+
+// fetch asks for what is missing, from the address that the API gave: the one
+// that it redirects to expires.
+func (d *download) fetch(ctx context.Context) error {
+	address, credential := d.pkg.DownloadURL.split()
+	header := http.Header{"Accept-Encoding": {"identity"}}
+	if d.written > 0 && d.etag != "" {
+		header.Set("Range", "bytes="+strconv.FormatInt(d.written, 10)+"-")
+		header.Set("If-Range", d.etag)
+	}
+	if d.authenticator != nil {
+		credential = tokensource.Token{}
+	}
+	resp, err := d.client.do(ctx, request{
+		method: http.MethodGet, readOnly: true, url: address.String(), header: header,
+		endpoint:   "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",
+		credential: credential, authenticator: d.authenticator,
+	})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	skip := d.written // of an answer that starts over
+	if resp.StatusCode == http.StatusPartialContent {
+		if err := d.resumes(resp); err != nil {
+			return err
+		}
+		skip = 0
+	} else {
+		d.total = max(d.pkg.Size, resp.ContentLength, 0)
+		d.etag = strongETag(resp.Header)
+	}
+	if err := d.copy(resp.Body, skip); err != nil {
+		if _, ok := errors.AsType[*writeError](err); ok || ctx.Err() != nil {
+			return fmt.Errorf("packagecloud: %s: %w", d.pkg.Filename, err)
+		}
+		return newTransportError(http.MethodGet, "download of "+d.pkg.Filename, resp.Request, fmt.Errorf("%w after %d bytes: %w", errCut, d.written, err))
+	}
+	return nil
+}
+
+// resumes checks that a partial answer begins where it must.
+func (d *download) resumes(resp *http.Response) error {
+	want := fmt.Sprintf("bytes %d-", d.written)
+	if d.written == 0 || !strings.HasPrefix(resp.Header.Get("Content-Range"), want) {
+		return fmt.Errorf("packagecloud: %s: the server sent another part than was asked for", d.pkg.Filename)
+	}
+	return nil
+}
+
+func strongETag(header http.Header) string {
+	if etag := header.Get("ETag"); strings.HasPrefix(etag, `"`) {
+		return etag
+	}
+	return ""
+}
+
+// copy writes what the answer has beyond its first skip bytes, which w has had.
+// The checksum is over what was written.
+func (d *download) copy(body io.Reader, skip int64) error {
+	if skip > 0 {
+		if _, err := io.CopyN(io.Discard, body, skip); err != nil {
+			return err
+		}
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := body.Read(buf)
+		if n > 0 {
+			m, werr := d.w.Write(buf[:n])
+			if werr == nil && m < n {
+				werr = io.ErrShortWrite
+			}
+			if werr != nil {
+				return &writeError{werr}
+			}
+			d.written += int64(n)
+			if d.hash != nil {
+				d.hash.Write(buf[:n])
+			}
+			if d.progress != nil {
+				d.progress(d.written, d.total)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// writeError is a failure of the caller's writer, which no retry mends.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return "writing it: " + e.err.Error() }
+func (e *writeError) Unwrap() error { return e.err }

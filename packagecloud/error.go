@@ -1,0 +1,243 @@
+package packagecloud
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What an [Error] can be, by errors.Is.
+var (
+	// ErrUnauthorized: 401, the token is missing or wrong, and the source had
+	// no other.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrNotFound: 404, or the repository isn't visible to this token.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: the package is there already.
+	ErrExists = errors.New("already exists")
+	// ErrQuota: the owner's plan has no bandwidth or storage left. A retry
+	// doesn't help until the billing cycle turns.
+	ErrQuota = errors.New("quota spent")
+	// ErrPaymentRequired: 402, or a limit of the owner's plan.
+	ErrPaymentRequired = errors.New("payment required")
+	// ErrInvalid: 400 or 422, the server refuses what was sent; Fields say why.
+	ErrInvalid = errors.New("invalid")
+)
+
+// Failures that aren't an answer of the server.
+var (
+	// ErrNotReplayable: an upload has to be sent again, but its content can be
+	// read only once.
+	ErrNotReplayable = errors.New("packagecloud: the content can be read only once and can't be sent again; use File, Bytes or ReaderAt")
+	// ErrContentChanged: the file isn't what it was when the upload began.
+	ErrContentChanged = errors.New("packagecloud: the content changed while it was being uploaded")
+	// ErrUnknownOutcome: the answer to a request got lost, and what the server
+	// shows doesn't tell whether it was carried out.
+	ErrUnknownOutcome = errors.New("packagecloud: the answer got lost and the outcome is unknown")
+	// ErrNoChecksum: the server gives no checksum for the package.
+	ErrNoChecksum = errors.New("packagecloud: the server gives no checksum for this package")
+	// ErrChecksum: what was downloaded isn't what the server has.
+	ErrChecksum = errors.New("packagecloud: the checksum doesn't match")
+	// ErrListChanged: packages came or went while a list was read, so that
+	// some may be missing in it.
+	ErrListChanged = errors.New("packagecloud: the list changed while it was read")
+	// ErrStalled: a transfer didn't move for a minute.
+	ErrStalled = errors.New("packagecloud: the transfer stalled")
+)
+
+const maxErrorBody = 64 << 10
+
+// Error is an answer of the server that isn't a success. Its text holds the
+// server's messages, shortened, and no token.
+type Error struct {
+	// StatusCode is the HTTP status.
+	StatusCode int
+	// Method and Endpoint tell what was asked; Endpoint is the template of
+	// the path, such as "/api/v1/repos/{owner}/{repo}/packages.json".
+	Method, Endpoint string
+	// Fields are the server's messages by field. A body that isn't such an
+	// object gives none.
+	Fields map[string][]string
+	// RetryAfter is how long the server asks to wait; zero if it doesn't.
+	RetryAfter time.Duration
+
+	kinds []error
+	hint  string
+	body  func() []byte // a closure, so that %#v can't reach in
+}
+
+// Error returns the request's kind, the status and the server's messages.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("packagecloud: %s %s: %d %s", e.Method, e.Endpoint, e.StatusCode, http.StatusText(e.StatusCode))
+	if messages := e.messages(); messages != "" {
+		text += ": " + messages
+	}
+	if e.hint != "" {
+		text += " (" + e.hint + ")"
+	}
+	return text
+}
+
+func (e *Error) messages() string {
+	var parts []string
+	for _, field := range slices.Sorted(maps.Keys(e.Fields)) {
+		parts = append(parts, field+": "+strings.Join(e.Fields[field], ", "))
+	}
+	return shorten(strings.Join(parts, "; "), 1000)
+}
+
+// Is reports whether the error is of kind target.
+func (e *Error) Is(target error) bool { return slices.Contains(e.kinds, target) }
+
+// Body returns the answer as it came, up to 64 KiB, with the token struck out.
+// It may hold anything else; don't log it unread.
+func (e *Error) Body() []byte {
+	if e.body == nil {
+		return nil
+	}
+	return slices.Clone(e.body())
+}
+
+func newError(method, endpoint string, resp *http.Response, body []byte) *Error {
+	body = []byte(strike(string(body), resp.Request))
+	e := &Error{
+		StatusCode: resp.StatusCode,
+		Method:     method,
+		Endpoint:   endpoint,
+		Fields:     parseFields(body),
+		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
+		body:       func() []byte { return body },
+	}
+	e.kinds, e.hint = classify(e, string(body))
+	return e
+}
+
+func classify(e *Error, body string) (kinds []error, hint string) {
+	lower := strings.ToLower(body)
+	switch e.StatusCode {
+	case http.StatusUnauthorized:
+		return []error{ErrUnauthorized}, "the server doesn't know the token; see " + DefaultBaseURL + "/api_token or the server's own page"
+	case http.StatusPaymentRequired:
+		return []error{ErrPaymentRequired}, "the owner's plan doesn't include this"
+	case http.StatusNotFound:
+		return []error{ErrNotFound}, "it isn't there, or the token can't see it"
+	case http.StatusTooManyRequests:
+		if e.RetryAfter == 0 || strings.Contains(lower, "limit exceeded") {
+			return []error{ErrQuota}, "the owner's plan has no bandwidth or storage left"
+		}
+	case http.StatusBadRequest:
+		return []error{ErrInvalid}, ""
+	case http.StatusUnprocessableEntity:
+		kinds = []error{ErrInvalid}
+		text := strings.ToLower(e.messages())
+		if strings.Contains(text, "already been taken") || strings.Contains(text, "already exists") {
+			kinds = append(kinds, ErrExists)
+		}
+		if _, ok := e.Fields["plan"]; ok || strings.Contains(text, "payment required") {
+			kinds = append(kinds, ErrPaymentRequired)
+		}
+	case http.StatusOK: // the body says otherwise
+		return []error{ErrNotFound}, "it isn't there, or the token can't see it"
+	}
+	return kinds, hint
+}
+
+// parseFields reads an error body: an object whose values are a message or an
+// array of them. Anything else gives nil.
+func parseFields(body []byte) map[string][]string {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(body, &object) != nil {
+		return nil
+	}
+	fields := map[string][]string{}
+	for key, raw := range object {
+		if len(fields) == 20 {
+			break
+		}
+		key = shorten(key, 100)
+		var one string
+		var many []any
+		switch {
+		case json.Unmarshal(raw, &one) == nil:
+			fields[key] = []string{shorten(one, 500)}
+		case json.Unmarshal(raw, &many) == nil:
+			for _, m := range many[:min(len(many), 20)] {
+				fields[key] = append(fields[key], shorten(fmt.Sprint(m), 500))
+			}
+		}
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return fields
+}
+
+// shorten bounds a text of the server and keeps it on one line.
+func shorten(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
+// parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3).
+func parseRetryAfter(value string, now time.Time) time.Duration {
+	if value = strings.TrimSpace(value); value == "" {
+		return 0
+	}
+	if d, err := time.ParseDuration(value + "s"); err == nil && !strings.ContainsAny(value, "smhnuµ.-+") {
+		return d
+	}
+	if t, err := http.ParseTime(value); err == nil {
+		return max(0, t.Sub(now))
+	}
+	return 0
+}
+
+// transportError is a request that got no answer. What the cause says is shown
+// without the URL and the token; errors.Is and errors.As reach it.
+type transportError struct {
+	method, endpoint, text string
+	cause                  func() error
+}
+
+func newTransportError(method, endpoint string, req *http.Request, err error) error {
+	cause := err
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		cause = u.Err
+	}
+	if t, ok := errors.AsType[*tokenError](cause); ok {
+		return t
+	}
+	if errors.Is(cause, errStall) {
+		cause = cmp.Or(ErrStalled, cause)
+	}
+	return &transportError{method, endpoint, strike(shorten(cause.Error(), 500), req), func() error { return cause }}
+}
+
+func (e *transportError) Error() string {
+	return fmt.Sprintf("packagecloud: %s %s: %s", e.method, e.endpoint, strings.TrimPrefix(e.text, "packagecloud: "))
+}
+func (e *transportError) Is(target error) bool { return errors.Is(e.cause(), target) }
+func (e *transportError) As(target any) bool   { return errors.As(e.cause(), target) }
+
+// tokenError says that there was no token to send.
+type tokenError struct{ err error }
+
+func (e *tokenError) Error() string {
+	return "packagecloud: no token for the request: " + e.err.Error()
+}
+func (e *tokenError) Unwrap() error { return e.err }

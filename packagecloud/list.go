@@ -1,0 +1,97 @@
+package packagecloud
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/url"
+	"strconv"
+)
+
+// ListOptions tunes a list. Nil and the zero value are good.
+type ListOptions struct {
+	// PerPage is how many items are asked for at once; the server lowers it
+	// to its own maximum. Zero is as many as it gives. Memory holds two pages.
+	PerPage int
+	// AllowChange doesn't end with ErrListChanged when the list changed while
+	// it was read.
+	AllowChange bool
+}
+
+func (o *ListOptions) values() (url.Values, bool, error) {
+	if o == nil {
+		o = &ListOptions{}
+	}
+	if o.PerPage < 0 {
+		return nil, false, fmt.Errorf("packagecloud: PerPage is %d; it must not be negative", o.PerPage)
+	}
+	n := o.PerPage
+	if n == 0 {
+		n = perPage
+	}
+	return url.Values{"per_page": {strconv.Itoa(n)}}, o.AllowChange, nil
+}
+
+// Packages lists every file of the repository. The loop may be left at any
+// time; nothing is fetched ahead. An error ends the list and is its last
+// element, so a list without one is complete.
+// https://packagecloud.io/docs/api#resource_packages_method_all
+func (r *Repository) Packages(ctx context.Context, options *ListOptions) iter.Seq2[*Package, error] {
+	return r.list(ctx, "packages.json", nil, options)
+}
+
+// SearchOptions narrows a search. Nil and the zero value find everything.
+type SearchOptions struct {
+	// Query is a part of the file name.
+	Query string
+	// Distribution is one such as "ubuntu", or with a version "el/9".
+	Distribution string
+	// Type is a type of package in the server's spelling, such as "debs". It
+	// has no effect beside Distribution.
+	Type string
+	// Architecture, such as "amd64", is for deb, rpm and alpine.
+	Architecture string
+
+	ListOptions
+}
+
+// Search lists the packages that options describe, as Packages does.
+// https://packagecloud.io/docs/api#resource_packages_method_search
+func (r *Repository) Search(ctx context.Context, options *SearchOptions) iter.Seq2[*Package, error] {
+	if options == nil {
+		options = &SearchOptions{}
+	}
+	query := url.Values{}
+	for name, value := range map[string]string{"q": options.Query, "dist": options.Distribution, "filter": options.Type, "arch": options.Architecture} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return r.list(ctx, "search.json", query, &options.ListOptions)
+}
+
+// search looks for a file name. The list may change: a single package counts.
+func (r *Repository) search(ctx context.Context, query, distribution string) iter.Seq2[*Package, error] {
+	return r.Search(ctx, &SearchOptions{Query: query, Distribution: searchable(distribution), ListOptions: ListOptions{AllowChange: true}})
+}
+
+func (r *Repository) list(ctx context.Context, name string, query url.Values, options *ListOptions) iter.Seq2[*Package, error] {
+	values, waive, err := options.values()
+	path := ""
+	if err == nil {
+		path, err = r.path(name)
+	}
+	if err != nil {
+		return func(yield func(*Package, error) bool) { yield(nil, err) }
+	}
+	for key, v := range query {
+		values[key] = v
+	}
+	req := request{url: path + "?" + values.Encode(), endpoint: "/api/v1/repos/{owner}/{repo}/" + name}
+	return pages(ctx, r.client, req, packageKey, waive)
+}
+
+// packageKey tells packages of one repository apart.
+func packageKey(p *Package) string {
+	return p.Distribution + "\x00" + p.Scope + "\x00" + p.DestroyURL + "\x00" + p.Filename
+}

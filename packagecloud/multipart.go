@@ -1,0 +1,225 @@
+package packagecloud
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/textproto"
+	"strings"
+	"sync"
+)
+
+// form is a multipart/form-data body (RFC 7578) that is never held in memory:
+// a list of small pieces and of contents that are opened as they are due.
+type form struct {
+	contentType string
+	segments    []segment
+	size        int64
+}
+
+// segment is text, or a content.
+type segment struct {
+	text    []byte
+	content *Content
+}
+
+// part is a file of a form.
+type part struct {
+	field   string
+	content *Content
+}
+
+var quoteEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+func newForm(fields map[string]string, files []part) *form {
+	var buf bytes.Buffer
+	w := multipart.NewWriter(&buf)
+	f := &form{contentType: w.FormDataContentType()}
+	flush := func() {
+		f.segments = append(f.segments, segment{text: bytes.Clone(buf.Bytes())})
+		f.size += int64(buf.Len())
+		buf.Reset()
+	}
+	// Writing to a bytes.Buffer doesn't fail. Fields come first, so that the
+	// server knows what the file is for when it arrives.
+	for name, value := range fields {
+		w.WriteField(name, value)
+	}
+	for _, p := range files {
+		w.CreatePart(textproto.MIMEHeader{
+			"Content-Disposition": {fmt.Sprintf(`form-data; name="%s"; filename="%s"`, quoteEscaper.Replace(p.field), quoteEscaper.Replace(p.content.Name))},
+			"Content-Type":        {"application/octet-stream"},
+		})
+		flush()
+		f.segments = append(f.segments, segment{content: p.content})
+		f.size += p.content.Size
+	}
+	w.Close()
+	flush()
+	return f
+}
+
+// transfer is what happens to the bodies of one upload, over all tries.
+type transfer struct {
+	progress func(sent, total int64) // may be nil
+	touch    func(done bool)         // something was read, or all was
+	tee      io.Writer               // of the only content, if it can be read once; may be nil
+
+	mu    sync.Mutex
+	err   error // of reading a content
+	whole bool  // the last body was read to its end
+}
+
+func (t *transfer) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.err = err
+}
+
+func (t *transfer) reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.err, t.whole = nil, false
+}
+
+func (t *transfer) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.whole = true
+}
+
+// state returns the error of reading a content, and whether all was sent.
+func (t *transfer) state() (error, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err, t.whole
+}
+
+// open returns the body from its beginning. Progress goes back to zero.
+func (f *form) open(t *transfer) (io.ReadCloser, error) {
+	t.reset()
+	body := &formBody{form: f, transfer: t}
+	for _, s := range f.segments {
+		if s.content != nil {
+			body.total += s.content.Size
+		}
+	}
+	if t.progress != nil {
+		t.progress(0, body.total)
+	}
+	return body, nil
+}
+
+// formBody reads a form.
+type formBody struct {
+	form     *form
+	transfer *transfer
+	total    int64
+
+	mu      sync.Mutex // Close may come while net/http still reads
+	index   int
+	offset  int64 // in the segment
+	sent    int64 // of all contents
+	current io.ReadCloser
+	closed  bool
+}
+
+func (b *formBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return 0, io.ErrClosedPipe
+	}
+	for b.index < len(b.form.segments) {
+		s := b.form.segments[b.index]
+		if s.content == nil {
+			if b.offset < int64(len(s.text)) {
+				n := copy(p, s.text[b.offset:])
+				b.offset += int64(n)
+				return n, nil
+			}
+			b.next()
+			continue
+		}
+		n, done, err := b.readContent(s.content, p)
+		if err != nil {
+			b.transfer.fail(err)
+			return 0, err
+		}
+		if done {
+			b.next()
+		}
+		if n > 0 {
+			b.sent += int64(n)
+			if b.transfer.progress != nil {
+				b.transfer.progress(b.sent, b.total)
+			}
+			b.transfer.touch(false)
+			return n, nil
+		}
+	}
+	b.transfer.end()
+	b.transfer.touch(true)
+	return 0, io.EOF
+}
+
+func (b *formBody) next() {
+	b.index++
+	b.offset = 0
+}
+
+// readContent reads on in c, and at its end makes sure that it is the end.
+func (b *formBody) readContent(c *Content, p []byte) (n int, done bool, err error) {
+	if b.current == nil {
+		if b.current, err = c.Open(); err != nil {
+			return 0, false, err
+		}
+	}
+	left := c.Size - b.offset
+	if left > 0 {
+		n, err = b.current.Read(p[:min(int64(len(p)), left)])
+		b.offset += int64(n)
+		if b.transfer.tee != nil {
+			b.transfer.tee.Write(p[:n])
+		}
+		if err == io.EOF && b.offset < c.Size {
+			return n, false, fmt.Errorf("%w: %s ended after %d of %d bytes", ErrContentChanged, c.Name, b.offset, c.Size)
+		}
+		if err != nil && err != io.EOF {
+			return n, false, err
+		}
+		if b.offset < c.Size {
+			return n, false, nil
+		}
+	}
+	var extra [1]byte
+	for range 100 { // readers may return nothing for a while
+		m, err := b.current.Read(extra[:])
+		if m > 0 {
+			return n, false, fmt.Errorf("%w: %s is longer than %d bytes", ErrContentChanged, c.Name, c.Size)
+		}
+		if err == io.EOF {
+			err = b.current.Close()
+			b.current = nil
+			return n, true, err
+		}
+		if err != nil {
+			return n, false, err
+		}
+	}
+	return n, false, io.ErrNoProgress
+}
+
+// Close ends the reading.
+func (b *formBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	if b.current == nil {
+		return nil
+	}
+	err := b.current.Close()
+	b.current = nil
+	return err
+}

@@ -1,0 +1,231 @@
+// Package packagecloud is a client of the API of packagecloud.io, a host for
+// packages of many kinds, and of installations of its enterprise edition.
+//
+// A client is fed by a [tokensource.TokenSource], never by a string. It asks the
+// source at every request, sends the token to one server only, and when the
+// server refuses the token it asks the source for its successor and repeats the
+// request.
+//
+//	client, err := packagecloud.New(source)
+//	repo := client.Repository("acme", "main")
+//	pkg, err := repo.Upload(ctx, packagecloud.File("demo_1.0_amd64.deb"),
+//		&packagecloud.UploadOptions{Distribution: "ubuntu/noble"})
+//	for pkg, err := range repo.Packages(ctx, nil) { ... }
+//	err = repo.DownloadFile(ctx, pkg, "demo.deb")
+//
+// An area of the API is a file here:
+//
+//	repositories.go   list, create, show repositories
+//	distributions.go  list distributions, resolve their names
+//	packages.go       show, versions, delete, promote
+//	list.go           list and search packages
+//	upload.go         upload: content.go, multipart.go, resolve.go, exists.go
+//	download.go       download and verify
+//
+// Below them, transport.go authenticates, request.go carries a request out with
+// its redirects and retries, page.go walks through pages, error.go reads errors
+// and secret.go holds the URLs that must not be printed.
+//
+// Waiting is bounded by the caller's context alone, but a transfer that doesn't
+// move for a minute fails. API reference: https://packagecloud.io/docs/api
+package packagecloud
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/packagecloud-go/sdk/backends"
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+// DefaultBaseURL is the server that a client talks to unless it is told
+// otherwise.
+const DefaultBaseURL = "https://packagecloud.io"
+
+const (
+	defaultRotationWait = 10 * time.Second
+	stallTimeout        = time.Minute
+)
+
+// Client talks to one packagecloud server. It is safe for concurrent use and
+// needs no closing.
+type Client struct {
+	transport *Transport
+	logger    *slog.Logger
+	userAgent string
+
+	api   *http.Client // authenticates what goes to the base URL
+	plain *http.Client // sends no token anywhere
+
+	distributions    distributionCache
+	ignoresExpect    atomic.Bool // the server answered no "Expect: 100-continue"
+	continueOnce     sync.Once
+	stall            time.Duration
+	backoffBase      time.Duration
+	unknownOutcomeAt []time.Duration // pauses before each look for a lost upload
+}
+
+// Option configures a [Client] or a [Transport].
+type Option func(*config) error
+
+type config struct {
+	baseURL      string
+	httpClient   *http.Client
+	logger       *slog.Logger
+	application  string
+	insecure     bool
+	rotationWait time.Duration
+	openers      []backends.Opener
+}
+
+// WithBaseURL names the server, as "https://packagecloud.example.com" or with a
+// path in front of the API. The default is the base URL that the first token
+// names, else [DefaultBaseURL]. Plain http is taken only for a loopback address.
+func WithBaseURL(url string) Option {
+	return func(c *config) error {
+		if url == "" {
+			return errors.New("packagecloud: the base URL is empty; leave the option out for " + DefaultBaseURL)
+		}
+		c.baseURL = url
+		return nil
+	}
+}
+
+// WithHTTPClient sends requests through client's Transport: it brings proxies,
+// private certification authorities and client certificates. The client is
+// not changed; its Timeout, Jar and CheckRedirect are not used. Nil is the same
+// as leaving the option out.
+func WithHTTPClient(client *http.Client) Option {
+	return func(c *config) error { c.httpClient = client; return nil }
+}
+
+// WithLogger logs requests, retries and the source's events, at debug and
+// warning level, without any secret. Nil logs nothing, which is the default.
+func WithLogger(logger *slog.Logger) Option {
+	return func(c *config) error { c.logger = logger; return nil }
+}
+
+// WithApplication puts the program's name, such as "myapp/1.2", in front of
+// this library's in the User-Agent header.
+func WithApplication(name string) Option {
+	return func(c *config) error {
+		for _, r := range name {
+			if r < 0x20 || r > 0x7e {
+				return errors.New("packagecloud: the application's name must be printable ASCII")
+			}
+		}
+		c.application = name
+		return nil
+	}
+}
+
+// WithRotationWait is how long a request that got a 401 waits for the source to
+// have another token, where the server had accepted the refused one before; it
+// bridges the moment between a rotation on the site and in the store. The
+// default is 10 seconds. Zero doesn't wait.
+func WithRotationWait(d time.Duration) Option {
+	return func(c *config) error {
+		if d < 0 {
+			return errors.New("packagecloud: the rotation wait must not be negative")
+		}
+		c.rotationWait = d
+		return nil
+	}
+}
+
+// WithInsecureHTTP lets the token be sent over plain http to a host that isn't
+// this machine. Everyone on the way can read it.
+func WithInsecureHTTP() Option {
+	return func(c *config) error { c.insecure = true; return nil }
+}
+
+// New returns a client that gets its token from source. A source that reads a
+// remote store wants a [tokensource.Cache] around it, since it is asked at
+// every request. Nil sources and malformed options are errors.
+func New(source tokensource.TokenSource, options ...Option) (*Client, error) {
+	cfg, err := configure(options)
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.openers) > 0 {
+		return nil, errors.New("packagecloud: WithBackends is for FromEnvironment; New is given its source")
+	}
+	return newClient(source, cfg)
+}
+
+func configure(options []Option) (*config, error) {
+	cfg := &config{rotationWait: defaultRotationWait}
+	for _, option := range options {
+		if option == nil {
+			return nil, errors.New("packagecloud: an option is nil")
+		}
+		if err := option(cfg); err != nil {
+			return nil, err
+		}
+	}
+	return cfg, nil
+}
+
+func newClient(source tokensource.TokenSource, cfg *config) (*Client, error) {
+	transport, err := newTransport(source, cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		transport:        transport,
+		logger:           transport.logger,
+		userAgent:        userAgent(cfg.application),
+		stall:            stallTimeout,
+		backoffBase:      250 * time.Millisecond,
+		unknownOutcomeAt: []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second},
+	}
+	c.api, c.plain = ownClient(transport), ownClient(transport.next)
+	return c, nil
+}
+
+// ownClient leaves redirects to the caller: its own would carry headers along.
+func ownClient(transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func userAgent(application string) string {
+	version := "devel"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "github.com/packagecloud-go/sdk" {
+				version = m.Version
+			}
+		}
+	}
+	own := "packagecloud-go/" + cmp.Or(version, "devel")
+	if application == "" {
+		return own
+	}
+	return fmt.Sprintf("%s %s", application, own)
+}
+
+// Repository is a repository of packages. It only holds names: making one asks
+// the server nothing. It is safe for concurrent use.
+type Repository struct {
+	client      *Client
+	owner, name string
+}
+
+// Repository returns the repository owner/name. Names that can't be are the
+// error of the first call that uses them.
+func (c *Client) Repository(owner, name string) *Repository {
+	return &Repository{client: c, owner: owner, name: name}
+}
+
+// String returns "owner/name".
+func (r *Repository) String() string { return r.owner + "/" + r.name }

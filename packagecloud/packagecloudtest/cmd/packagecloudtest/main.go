@@ -1,0 +1,88 @@
+// Command packagecloudtest runs a packagecloud server for tests and
+// quickstarts, with everything in memory and in a temporary folder.
+//
+//	go run ./packagecloud/packagecloudtest/cmd/packagecloudtest -repo main
+//
+// When it is ready it prints its URL and its own API token as two shell
+// assignments, and it serves until it is interrupted. The endpoints under
+// /_packagecloudtest/ inject faults and show what was stored; they need no
+// credential, so listen on the loopback interface only.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "packagecloudtest:", err)
+		}
+		os.Exit(2)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("packagecloudtest", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	addr := flags.String("addr", "127.0.0.1:0", "`address` to listen on; port 0 picks a free one")
+	useTLS := flags.Bool("tls", false, "serve HTTPS")
+	cert := flags.String("cert", "", "`file` to write the certificate authority to, in PEM (with -tls)")
+	owner := flags.String("owner", "acme", "`user` whom the token belongs to")
+	repos := flags.String("repo", "", "`names` of repositories to create, separated by commas")
+	private := flags.Bool("private", false, "make the repositories private")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case *cert != "" && !*useTLS:
+		return errors.New("-cert needs -tls")
+	case *useTLS && *cert == "":
+		return errors.New("-tls needs -cert, so that clients can trust the server")
+	}
+	srv, err := packagecloudtest.Start(&packagecloudtest.Options{TLS: *useTLS, Owner: *owner, Control: true}, *addr)
+	if err != nil {
+		return err
+	}
+	defer srv.Close()
+	for name := range strings.SplitSeq(*repos, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			if err := create(srv, name, *private); err != nil {
+				return err
+			}
+		}
+	}
+	if *cert != "" {
+		if err := os.WriteFile(*cert, srv.CertPEM(), 0o644); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(stdout, "PACKAGECLOUD_URL=%s\nPACKAGECLOUD_TOKEN=%s\n", srv.URL, srv.Token())
+	<-ctx.Done()
+	return nil
+}
+
+// create turns CreateRepository's panic, meant for tests, into an error.
+func create(srv *packagecloudtest.Server, name string, private bool) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("-repo: %v", r)
+		}
+	}()
+	srv.CreateRepository(name, private)
+	return nil
+}

@@ -1,0 +1,208 @@
+package packagecloudtest
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The control endpoints let another process do what a test does with the
+// Server's methods. They are open when [Options.Control] is set, on the API's
+// host, take and give JSON, need no credential, and are neither logged nor
+// subject to faults.
+//
+//	POST   /_packagecloudtest/faults            a fault, see below        -> 201 {"id":1}
+//	DELETE /_packagecloudtest/faults            removes all               -> 204
+//	DELETE /_packagecloudtest/faults/{id}       removes one               -> 204
+//	POST   /_packagecloudtest/token/rotate      replaces the API token    -> 200 {"token":"..."}
+//	POST   /_packagecloudtest/token/revoke      {"token":"..."}           -> 204
+//	GET    /_packagecloudtest/token             the newest API token      -> 200 {"token":"..."}
+//	POST   /_packagecloudtest/repositories      {"name":"x","private":b}  -> 201
+//	POST   /_packagecloudtest/read_tokens       {"repository":"x","name":"y"} -> 201 {"token":"..."}
+//	GET    /_packagecloudtest/packages?repository=x   what is stored      -> 200 [...], as Package
+//	GET    /_packagecloudtest/requests          the log                   -> 200 [...], as Request
+//	DELETE /_packagecloudtest/requests          empties the log           -> 204
+//	POST   /_packagecloudtest/downloads/expire  expires signed URLs       -> 204
+//	POST   /_packagecloudtest/plan              a Plan: max_packages, quota_spent, payment_required -> 204
+//
+// A fault has the fields of [Fault] in snake case: method, path, host, skip,
+// times, every, status, body, content_type, header (an object of arrays),
+// delay (as "1.5s"), reset, reset_after, close_after_answer, lose_answer,
+// cut_after, stall_after, flip_byte; and in place of Then, then: "rotate" or
+// "revoke", for the API token.
+const controlPath = "/_packagecloudtest/"
+
+// faultJSON is a Fault on the wire.
+type faultJSON struct {
+	Method           string      `json:"method"`
+	Path             string      `json:"path"`
+	Host             string      `json:"host"`
+	Skip             int         `json:"skip"`
+	Times            int         `json:"times"`
+	Every            int         `json:"every"`
+	Status           int         `json:"status"`
+	Body             string      `json:"body"`
+	ContentType      string      `json:"content_type"`
+	Header           http.Header `json:"header"`
+	Delay            string      `json:"delay"`
+	Reset            bool        `json:"reset"`
+	ResetAfter       int64       `json:"reset_after"`
+	CloseAfterAnswer bool        `json:"close_after_answer"`
+	LoseAnswer       bool        `json:"lose_answer"`
+	CutAfter         int64       `json:"cut_after"`
+	StallAfter       int64       `json:"stall_after"`
+	FlipByte         *int64      `json:"flip_byte"`
+	Then             string      `json:"then"`
+}
+
+func (j faultJSON) fault() (Fault, string) {
+	f := Fault{
+		Method: j.Method, Path: j.Path, Host: j.Host, Skip: j.Skip, Times: j.Times, Every: j.Every,
+		Status: j.Status, Body: j.Body, ContentType: j.ContentType, Header: j.Header,
+		Reset: j.Reset, ResetAfter: j.ResetAfter, CloseAfterAnswer: j.CloseAfterAnswer, LoseAnswer: j.LoseAnswer,
+		CutAfter: j.CutAfter, StallAfter: j.StallAfter, FlipByte: j.FlipByte,
+	}
+	if j.Delay != "" {
+		d, err := time.ParseDuration(j.Delay)
+		if err != nil {
+			return f, `delay must be a duration such as "1.5s"`
+		}
+		f.Delay = d
+	}
+	switch j.Then {
+	case "":
+	case "rotate":
+		f.Then = func(s *Server) { s.RotateToken() }
+	case "revoke":
+		f.Then = func(s *Server) { s.RevokeToken(s.Token()) }
+	default:
+		return f, `then must be "rotate" or "revoke"`
+	}
+	return f, ""
+}
+
+// control serves a control request; it reports whether r was one.
+func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
+	rest, ok := strings.CutPrefix(r.URL.Path, controlPath)
+	if !ok {
+		return false
+	}
+	refuse := func(message string) {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": message})
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	if err != nil {
+		refuse("the body is too long")
+		return true
+	}
+	decode := func(v any) bool {
+		d := json.NewDecoder(strings.NewReader(string(body)))
+		d.DisallowUnknownFields()
+		if err := d.Decode(v); err != nil {
+			refuse("the body must be JSON: " + err.Error())
+			return false
+		}
+		return true
+	}
+	switch r.Method + " " + rest {
+	case "POST faults":
+		var j faultJSON
+		if !decode(&j) {
+			break
+		}
+		f, wrong := j.fault()
+		id := 0
+		if wrong == "" {
+			if id, err = s.inject(f); err != nil {
+				wrong = err.Error()
+			}
+		}
+		if wrong != "" {
+			refuse(wrong)
+			break
+		}
+		writeJSON(w, http.StatusCreated, map[string]int{"id": id})
+	case "DELETE faults":
+		s.ClearFaults()
+		w.WriteHeader(http.StatusNoContent)
+	case "GET token":
+		writeJSON(w, http.StatusOK, map[string]string{"token": s.Token()})
+	case "POST token/rotate":
+		writeJSON(w, http.StatusOK, map[string]string{"token": s.RotateToken()})
+	case "POST token/revoke":
+		var j struct{ Token string }
+		if decode(&j) {
+			s.RevokeToken(j.Token)
+			w.WriteHeader(http.StatusNoContent)
+		}
+	case "POST repositories":
+		var j struct {
+			Name    string
+			Private bool
+		}
+		if !decode(&j) {
+			break
+		}
+		owner, name := s.opts.Owner, j.Name
+		if user, bare, ok := strings.Cut(j.Name, "/"); ok {
+			owner, name = user, bare
+		}
+		s.mu.Lock()
+		refusal := s.createRepository(owner, name, j.Private)
+		s.mu.Unlock()
+		if refusal != nil {
+			refusal.write(w)
+			break
+		}
+		writeJSON(w, http.StatusCreated, map[string]string{"name": owner + "/" + name})
+	case "POST read_tokens":
+		var j struct{ Repository, Name string }
+		if !decode(&j) {
+			break
+		}
+		s.mu.Lock()
+		repo := s.repositoryNamed(j.Repository)
+		s.mu.Unlock()
+		if repo == nil || j.Name == "" {
+			refuse("name a repository that exists and the token's name")
+			break
+		}
+		writeJSON(w, http.StatusCreated, map[string]string{"token": s.CreateReadToken(j.Repository, j.Name)})
+	case "GET packages":
+		packages := s.Packages(r.URL.Query().Get("repository"))
+		if packages == nil {
+			notFound(w)
+			break
+		}
+		writeJSON(w, http.StatusOK, packages)
+	case "GET requests":
+		writeJSON(w, http.StatusOK, s.Requests())
+	case "DELETE requests":
+		s.ResetRequests()
+		w.WriteHeader(http.StatusNoContent)
+	case "POST downloads/expire":
+		s.ExpireDownloads()
+		w.WriteHeader(http.StatusNoContent)
+	case "POST plan":
+		var j struct {
+			MaxPackages     int  `json:"max_packages"`
+			QuotaSpent      bool `json:"quota_spent"`
+			PaymentRequired bool `json:"payment_required"`
+		}
+		if decode(&j) {
+			s.SetPlan(Plan(j))
+			w.WriteHeader(http.StatusNoContent)
+		}
+	default:
+		id, err := strconv.Atoi(strings.TrimPrefix(rest, "faults/"))
+		if r.Method == http.MethodDelete && err == nil && s.removeFault(id) {
+			w.WriteHeader(http.StatusNoContent)
+			break
+		}
+		notFound(w)
+	}
+	return true
+}

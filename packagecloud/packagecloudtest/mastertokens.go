@@ -1,0 +1,243 @@
+package packagecloudtest
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type masterToken struct {
+	id                 int
+	repo               *repository
+	name, value        string
+	createdAt, updated time.Time
+	reads              []*readToken
+}
+
+type readToken struct {
+	id          int
+	name, value string
+}
+
+func (m *masterToken) path() string { return m.repo.apiPath() + "/master_tokens/" + strconv.Itoa(m.id) }
+
+// addMaster makes a master token; s.mu is held.
+func (s *Server) addMaster(repo *repository, name string) *masterToken {
+	t := now()
+	m := &masterToken{id: s.nextID(), repo: repo, name: name, value: randomToken(), createdAt: t, updated: t}
+	repo.masters = append(repo.masters, m)
+	return m
+}
+
+// addRead makes a read token; s.mu is held.
+func (s *Server) addRead(m *masterToken, name string) *readToken {
+	t := &readToken{id: s.nextID(), name: name, value: randomToken()}
+	m.reads = append(m.reads, t)
+	return t
+}
+
+// masterNamed finds or makes a master token; s.mu is held.
+func (s *Server) masterNamed(repo *repository, name string) *masterToken {
+	for _, m := range repo.masters {
+		if m.name == name {
+			return m
+		}
+	}
+	return s.addMaster(repo, name)
+}
+
+// readNamed finds or makes a read token; s.mu is held.
+func (s *Server) readNamed(m *masterToken, name string) *readToken {
+	for _, t := range m.reads {
+		if t.name == name {
+			return t
+		}
+	}
+	return s.addRead(m, name)
+}
+
+func (s *Server) defaultMaster(repo *repository) *masterToken { return s.masterNamed(repo, "default") }
+
+// webToken is the read token in a private repository's download_urls. Its
+// master token, "web-downloads", appears when it is first needed.
+func (s *Server) webToken(repo *repository) *readToken {
+	return s.readNamed(s.masterNamed(repo, "web-downloads"), "web-downloads")
+}
+
+// CreateReadToken makes a read token of that name under the default master
+// token of a repository ("name" or "user/name"), or returns the one there is.
+// It panics when there is no such repository.
+func (s *Server) CreateReadToken(repo, name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.repositoryNamed(repo)
+	if r == nil {
+		panic("packagecloudtest: no repository " + strconv.Quote(repo))
+	}
+	return s.readNamed(s.defaultMaster(r), name).value
+}
+
+// MasterToken returns the value of a repository's master token of that name,
+// such as "default", or "" if there is none.
+func (s *Server) MasterToken(repo, name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.repositoryNamed(repo); r != nil {
+		for _, m := range r.masters {
+			if m.name == name {
+				return m.value
+			}
+		}
+	}
+	return ""
+}
+
+func (s *Server) routeMasterTokens(c *call) {
+	c.segs = c.segs[1:]
+	if len(c.segs) == 0 {
+		switch {
+		case c.is("GET"):
+			s.listMasters(c)
+		case c.is("POST"):
+			s.newMaster(c)
+		default:
+			notFound(c.w)
+		}
+		return
+	}
+	if c.is("GET", "search") {
+		s.searchMasters(c)
+		return
+	}
+	form, err := params(c.r)
+	if err != nil {
+		badRequest(c.w)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(c.repo.masters, func(m *masterToken) bool {
+		return m.value == c.segs[0] || strconv.Itoa(m.id) == c.segs[0]
+	})
+	if i < 0 {
+		notFound(c.w)
+		return
+	}
+	m := c.repo.masters[i]
+	switch {
+	case c.is("GET", "*"):
+		writeJSON(c.w, http.StatusOK, []any{map[string]any{
+			"value": m.value, "name": m.name, "read_tokens_url": m.path() + "/read_tokens",
+		}})
+	case c.is("DELETE", "*"):
+		m.reads = nil
+		if m.name == "default" {
+			m.value, m.updated = randomToken(), now()
+		} else {
+			c.repo.masters = slices.Delete(c.repo.masters, i, i+1)
+		}
+		c.w.WriteHeader(http.StatusNoContent)
+	case c.is("GET", "*", "read_tokens"):
+		list := []any{}
+		for _, t := range m.reads {
+			list = append(list, t.show())
+		}
+		writeJSON(c.w, http.StatusOK, map[string]any{"read_tokens": list})
+	case c.is("POST", "*", "read_tokens"):
+		name := form.Get("read_token[name]")
+		if refusal := refuseName(name, slices.ContainsFunc(m.reads, func(t *readToken) bool { return t.name == name })); refusal != nil {
+			refusal.write(c.w)
+			return
+		}
+		t := s.addRead(m, name)
+		writeJSON(c.w, http.StatusCreated, map[string]any{"name": t.name, "value": t.value})
+	case len(c.segs) == 3 && c.segs[1] == "read_tokens":
+		j := slices.IndexFunc(m.reads, func(t *readToken) bool { return strconv.Itoa(t.id) == c.segs[2] })
+		switch {
+		case j >= 0 && c.is("GET", "*", "*", "*"):
+			writeJSON(c.w, http.StatusOK, m.reads[j].show())
+		case j >= 0 && c.is("DELETE", "*", "*", "*"):
+			m.reads = slices.Delete(m.reads, j, j+1)
+			c.w.WriteHeader(http.StatusNoContent)
+		default:
+			notFound(c.w)
+		}
+	default:
+		notFound(c.w)
+	}
+}
+
+func (t *readToken) show() map[string]any {
+	return map[string]any{"id": t.id, "value": t.value, "name": t.name}
+}
+
+func refuseName(name string, exists bool) invalid {
+	switch {
+	case name == "":
+		return invalid{"name": {blank}}
+	case exists:
+		return invalid{"name": {taken}}
+	}
+	return nil
+}
+
+func (s *Server) listMasters(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []any{}
+	for _, m := range c.repo.masters {
+		reads := []any{}
+		for _, t := range m.reads {
+			reads = append(reads, t.show())
+		}
+		list = append(list, map[string]any{
+			"value": m.value, "name": m.name, "read_tokens": reads, "paths": map[string]string{"self": m.path()},
+		})
+	}
+	writeJSON(c.w, http.StatusOK, list)
+}
+
+func (s *Server) searchMasters(c *call) {
+	q := strings.ToLower(c.r.URL.Query().Get("q"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*masterToken
+	for _, m := range c.repo.masters {
+		if strings.Contains(strings.ToLower(m.name), q) {
+			found = append(found, m)
+		}
+	}
+	s.page(c, len(found), func(i int) any {
+		m := found[i]
+		return map[string]any{"name": m.name, "value": m.value, "self_url": m.path(), "read_tokens_url": m.path() + "/read_tokens"}
+	})
+}
+
+func (s *Server) newMaster(c *call) {
+	form, err := params(c.r)
+	if err != nil {
+		badRequest(c.w)
+		return
+	}
+	name := form.Get("master_token[name]")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	exists := slices.ContainsFunc(c.repo.masters, func(m *masterToken) bool { return m.name == name })
+	if refusal := refuseName(name, exists); refusal != nil {
+		refusal.write(c.w)
+		return
+	}
+	m := s.addMaster(c.repo, name)
+	if s.opts.FlatMasterTokens {
+		writeJSON(c.w, http.StatusCreated, map[string]any{
+			"id": m.id, "repository_id": slices.Index(s.repos, c.repo) + 1, "name": m.name, "value": m.value,
+			"created_at": timestamp(m.createdAt), "updated_at": timestamp(m.updated),
+		})
+		return
+	}
+	writeJSON(c.w, http.StatusCreated, map[string]any{
+		"value": m.value, "name": m.name, "paths": map[string]string{"self": m.path()},
+	})
+}

@@ -1,0 +1,163 @@
+package packagecloudtest
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The hosts of a server.
+const (
+	HostAPI      = "api"      // [Server.URL]
+	HostDownload = "download" // where downloads are redirected to
+)
+
+// The kinds of credential that a request can carry.
+const (
+	CredentialNone    = "none"
+	CredentialAPI     = "api"     // a valid API token
+	CredentialRead    = "read"    // a valid read token
+	CredentialMaster  = "master"  // a valid master token
+	CredentialAccount = "account" // the account's e-mail and password
+	CredentialUnknown = "unknown" // anything else, revoked tokens included
+)
+
+// Request is a request that the server got.
+type Request struct {
+	Time       time.Time `json:"time"`
+	Method     string    `json:"method"`
+	Path       string    `json:"path"`       // without its query; tokens are replaced by "[redacted]"
+	Host       string    `json:"host"`       // HostAPI or HostDownload
+	Status     int       `json:"status"`     // 0 until answered, and for a connection that was reset
+	Credential string    `json:"credential"` // the kind, never the value
+	BodyBytes  int64     `json:"body_bytes"` // read of the request's body
+	UserAgent  string    `json:"user_agent"`
+	// ExpectContinue tells that the client asked for leave to send the body.
+	ExpectContinue bool `json:"expect_continue"`
+	// Leak says what reached the download host and never should have, such as
+	// "Authorization header"; the request was refused with 400.
+	Leak string `json:"leak,omitempty"`
+}
+
+// minSecret is the length from which a token is looked for in other text: a
+// shorter one, made up by a test, may be part of an ordinary word.
+const minSecret = 16
+
+// maxLogged bounds the log; beyond it, the oldest requests are forgotten.
+const maxLogged = 100_000
+
+type requestLog struct {
+	mu      sync.Mutex
+	entries []*logEntry
+}
+
+type logEntry struct {
+	Request
+	body atomic.Int64
+	mu   sync.Mutex // guards Status and Leak
+}
+
+func (e *logEntry) setStatus(status int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.Status == 0 && status >= 200 {
+		e.Status = status
+	}
+}
+
+func (e *logEntry) setLeak(what string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.Leak = what
+}
+
+func (e *logEntry) snapshot() Request {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.Request
+	r.BodyBytes = e.body.Load()
+	return r
+}
+
+var tokenLike = regexp.MustCompile(`[0-9a-f]{40,}`)
+
+// record adds r to the log. The entry is there before the answer is.
+func (s *Server) record(host string, r *http.Request) *logEntry {
+	path := r.URL.Path
+	for _, secret := range s.secrets() {
+		if len(secret) >= minSecret {
+			path = strings.ReplaceAll(path, secret, "[redacted]")
+		}
+	}
+	e := &logEntry{Request: Request{
+		Time:           time.Now(),
+		Method:         r.Method,
+		Path:           tokenLike.ReplaceAllString(path, "[redacted]"),
+		Host:           host,
+		Credential:     s.identify(r).kind,
+		UserAgent:      r.UserAgent(),
+		ExpectContinue: strings.EqualFold(r.Header.Get("Expect"), "100-continue"),
+	}}
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	if len(s.log.entries) >= maxLogged {
+		s.log.entries = append([]*logEntry(nil), s.log.entries[maxLogged/2:]...)
+	}
+	s.log.entries = append(s.log.entries, e)
+	return e
+}
+
+// Requests returns the requests since the server started or the log was
+// reset, in the order of arrival. A request is in the log, with its status,
+// before its answer reaches the client.
+func (s *Server) Requests() []Request {
+	s.log.mu.Lock()
+	entries := append([]*logEntry(nil), s.log.entries...)
+	s.log.mu.Unlock()
+	out := make([]Request, len(entries))
+	for i, e := range entries {
+		out[i] = e.snapshot()
+	}
+	return out
+}
+
+// ResetRequests empties the request log.
+func (s *Server) ResetRequests() {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	s.log.entries = nil
+}
+
+// countingBody counts what is read of a request's body.
+type countingBody struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+func (b countingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n.Add(int64(n))
+	return n, err
+}
+
+// statusWriter notes the status of an answer before it is sent.
+type statusWriter struct {
+	http.ResponseWriter
+	entry *logEntry
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.entry.setStatus(status)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(p []byte) (int, error) {
+	w.entry.setStatus(http.StatusOK)
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

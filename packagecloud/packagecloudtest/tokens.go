@@ -1,0 +1,130 @@
+package packagecloudtest
+
+import (
+	"net/http"
+	"strings"
+)
+
+// credential is who a request says it comes from.
+type credential struct {
+	kind   string
+	master *masterToken // of a master or read token
+	read   *readToken
+}
+
+// mayRead tells whether the credential may download from a private repository.
+func (c credential) mayRead(repo *repository) bool {
+	return c.kind == CredentialAPI || (c.kind == CredentialRead && c.master.repo == repo)
+}
+
+// identify reads the Authorization header, and on /priv/TOKEN/ paths the token
+// in the path.
+func (s *Server) identify(r *http.Request) credential {
+	user, password, ok := r.BasicAuth()
+	if !ok {
+		if r.Header.Get("Authorization") != "" {
+			return credential{kind: CredentialUnknown}
+		}
+		rest, found := strings.CutPrefix(r.URL.Path, "/priv/")
+		if !found {
+			return credential{kind: CredentialNone}
+		}
+		user, _, _ = strings.Cut(rest, "/")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.identifyToken(user, password)
+}
+
+// identifyToken tells what a token is; s.mu is held.
+func (s *Server) identifyToken(user, password string) credential {
+	switch {
+	case user == "":
+		return credential{kind: CredentialUnknown}
+	case s.tokens[user]:
+		return credential{kind: CredentialAPI}
+	case user == s.opts.Email && password == s.opts.Password:
+		return credential{kind: CredentialAccount}
+	}
+	for _, repo := range s.repos {
+		for _, m := range repo.masters {
+			if m.value == user {
+				return credential{kind: CredentialMaster, master: m}
+			}
+			for _, t := range m.reads {
+				if t.value == user {
+					return credential{kind: CredentialRead, master: m, read: t}
+				}
+			}
+		}
+	}
+	return credential{kind: CredentialUnknown}
+}
+
+// secrets returns every valid token.
+func (s *Server) secrets() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []string{s.opts.Password}
+	for token := range s.tokens {
+		out = append(out, token)
+	}
+	for _, repo := range s.repos {
+		for _, m := range repo.masters {
+			out = append(out, m.value)
+			for _, t := range m.reads {
+				out = append(out, t.value)
+			}
+		}
+	}
+	return out
+}
+
+// Token returns the newest API token; it may have been revoked.
+func (s *Server) Token() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token
+}
+
+// RotateToken replaces the API token, as its owner does on the service's site.
+// The old one is dead at once.
+func (s *Server) RotateToken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.token = randomToken()
+	s.tokens = map[string]bool{s.token: true}
+	return s.token
+}
+
+// AddToken makes a further API token and leaves the others valid: the service
+// of an installation that lets tokens overlap.
+func (s *Server) AddToken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.token = randomToken()
+	s.tokens[s.token] = true
+	return s.token
+}
+
+// RevokeToken makes an API, master or read token invalid at once. A master
+// token takes its read tokens with it. An unknown token is no error.
+func (s *Server) RevokeToken(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tokens, token)
+	for _, repo := range s.repos {
+		for i, m := range repo.masters {
+			if m.value == token {
+				repo.masters = append(repo.masters[:i:i], repo.masters[i+1:]...)
+				break
+			}
+			for j, t := range m.reads {
+				if t.value == token {
+					m.reads = append(m.reads[:j:j], m.reads[j+1:]...)
+					break
+				}
+			}
+		}
+	}
+}

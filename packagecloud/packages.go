@@ -1,0 +1,367 @@
+package packagecloud
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Package is one file of a repository. Lists fill in fewer fields than
+// [Repository.Package] does: no size, description or dependencies, and of the
+// checksums SHA256 at most. What a type doesn't have, or the server doesn't tell,
+// is the zero value.
+// https://packagecloud.io/docs/api#object_PackageDetails
+type Package struct {
+	Name         string
+	Version      string // without Epoch and Release
+	Release      string
+	Epoch        int64
+	Type         string // deb, dsc, rpm, gem, python, node, java, alpine, helm or anyfile
+	Distribution string // such as "ubuntu/noble"
+	Architecture string // of a dsc a list, separated by spaces
+	Scope        string // of an npm package, with its @
+	Filename     string // as the server calls it, which may not be what was uploaded
+	Repository   string // name only
+	Uploader     string
+	CreatedAt    time.Time
+	Private      bool
+	Indexed      bool // the metadata for package managers includes it
+
+	Size           int64 // in bytes
+	Summary        string
+	Description    string
+	Licenses       []string
+	Dependencies   []Dependencies
+	TotalDownloads int64
+
+	MD5, SHA1, SHA256, SHA512 string // hexadecimal
+
+	// Existed is set by Upload: the same content was there already, and
+	// nothing was sent.
+	Existed bool
+
+	// DownloadURL may hold a read token.
+	DownloadURL SecretURL
+	// The addresses that the server gives for what can be done next; paths
+	// on its host. Empty where it gives none.
+	PackageURL, VersionsURL, PromoteURL, DestroyURL, HTMLURL  string
+	DownloadsCountURL, DownloadsDetailURL, DownloadsSeriesURL string
+}
+
+// Dependencies are those of one kind, such as "depends" of a deb.
+type Dependencies struct {
+	Context string
+	Names   []string
+}
+
+// UnmarshalJSON reads the API's forms of a package: of lists, of details, and
+// the older one that is wrapped in an object. Unknown fields do no harm.
+func (p *Package) UnmarshalJSON(data []byte) error {
+	var w struct {
+		Package *json.RawMessage `json:"package"`
+
+		Name         text       `json:"name"`
+		Version      text       `json:"version"`
+		Release      text       `json:"release"`
+		Epoch        number     `json:"epoch"`
+		Type         text       `json:"type"`
+		Distribution text       `json:"distro_version"`
+		Architecture text       `json:"architecture"`
+		Scope        text       `json:"scope"`
+		Filename     text       `json:"filename"`
+		Repository   text       `json:"repository"`
+		Uploader     text       `json:"uploader_name"`
+		CreatedAt    text       `json:"created_at"`
+		Private      flag       `json:"private"`
+		Indexed      flag       `json:"indexed"`
+		Size         number     `json:"size"`
+		Summary      text       `json:"summary"`
+		Description  text       `json:"description"`
+		Licenses     list[text] `json:"licenses"`
+		Downloads    number     `json:"total_downloads_count"`
+		MD5          text       `json:"md5sum"`
+		SHA1         text       `json:"sha1sum"`
+		SHA256       text       `json:"sha256sum"`
+		SHA512       text       `json:"sha512sum"`
+		Dependencies list[struct {
+			Context text       `json:"context"`
+			Names   list[text] `json:"dependencies"`
+		}] `json:"dependencies"`
+
+		DownloadURL        address `json:"download_url"`
+		PackageURL         address `json:"package_url"`
+		SelfURL            address `json:"self_url"`
+		VersionsURL        address `json:"versions_url"`
+		PromoteURL         address `json:"promote_url"`
+		DestroyURL         address `json:"destroy_url"`
+		HTMLURL            address `json:"package_html_url"`
+		DownloadsCountURL  address `json:"downloads_count_url"`
+		DownloadsDetailURL address `json:"downloads_detail_url"`
+		DownloadsSeriesURL address `json:"downloads_series_url"`
+	}
+	if err := json.Unmarshal(data, &w); err != nil {
+		return errors.New("packagecloud: a package isn't a JSON object")
+	}
+	if w.Package != nil && w.Filename == "" {
+		return p.UnmarshalJSON(*w.Package)
+	}
+	download, err := NewSecretURL(string(w.DownloadURL))
+	if err != nil {
+		return err
+	}
+	created, _ := time.Parse(time.RFC3339, string(w.CreatedAt)) // zero if it is odd
+	*p = Package{
+		Name: string(w.Name), Version: string(w.Version), Release: string(w.Release), Epoch: int64(w.Epoch),
+		Type: string(w.Type), Distribution: string(w.Distribution), Architecture: string(w.Architecture),
+		Scope: string(w.Scope), Filename: string(w.Filename), Repository: string(w.Repository),
+		Uploader: string(w.Uploader), CreatedAt: created, Private: bool(w.Private), Indexed: bool(w.Indexed),
+		Size: int64(w.Size), Summary: string(w.Summary), Description: string(w.Description),
+		Licenses: texts(w.Licenses), TotalDownloads: int64(w.Downloads),
+		MD5: string(w.MD5), SHA1: string(w.SHA1), SHA256: string(w.SHA256), SHA512: string(w.SHA512),
+		DownloadURL: download, PackageURL: string(w.PackageURL), VersionsURL: string(w.VersionsURL),
+		PromoteURL: string(w.PromoteURL), DestroyURL: string(w.DestroyURL), HTMLURL: string(w.HTMLURL),
+		DownloadsCountURL: string(w.DownloadsCountURL), DownloadsDetailURL: string(w.DownloadsDetailURL),
+		DownloadsSeriesURL: string(w.DownloadsSeriesURL),
+	}
+	if p.PackageURL == "" {
+		p.PackageURL = string(w.SelfURL)
+	}
+	if p.Type == "" {
+		p.Type = typeOfURL(p.PackageURL)
+	}
+	for _, d := range w.Dependencies {
+		p.Dependencies = append(p.Dependencies, Dependencies{Context: string(d.Context), Names: texts(d.Names)})
+	}
+	return nil
+}
+
+func texts(l []text) []string {
+	var out []string
+	for _, t := range l {
+		out = append(out, string(t))
+	}
+	return out
+}
+
+// typeOfURL reads the type in a package's own address; details lack the field.
+func typeOfURL(u string) string {
+	_, rest, _ := strings.Cut(u, "/package/")
+	typ, _, _ := strings.Cut(rest, "/")
+	return typ
+}
+
+// Package returns everything the server knows of pkg, which comes from a list,
+// a search or an upload. Where the server has no address for a package's details
+// (alpine), pkg is looked up in the list and returned as that has it.
+// https://packagecloud.io/docs/api#resource_packages_method_show
+func (r *Repository) Package(ctx context.Context, pkg *Package) (*Package, error) {
+	if pkg == nil {
+		return nil, errNilPackage
+	}
+	if pkg.PackageURL == "" {
+		return r.Find(ctx, pkg.Distribution, pkg.Filename)
+	}
+	var out Package
+	_, err := r.client.call(ctx, request{
+		method: http.MethodGet, readOnly: true, url: pkg.PackageURL,
+		endpoint: "/api/v1/repos/{owner}/{repo}/package/{package}.json",
+	}, &out)
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+var errNilPackage = errors.New("packagecloud: the package is nil")
+
+// Find returns the package with this file name in the distribution, such as
+// "ubuntu/noble"; an empty one finds it anywhere. ErrNotFound says that there
+// is none; several in different places are an error that lists them.
+func (r *Repository) Find(ctx context.Context, distribution, filename string) (*Package, error) {
+	if filename == "" {
+		return nil, errors.New("packagecloud: Find needs a file name")
+	}
+	var found []*Package
+	for pkg, err := range r.search(ctx, filename, distribution) {
+		if err != nil {
+			return nil, err
+		}
+		if pkg.Filename == filename && inDistribution(pkg, distribution) {
+			found = append(found, pkg)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("packagecloud: %s in %s: %w", shorten(filename, 200), r, ErrNotFound)
+	case 1:
+		return found[0], nil
+	}
+	var places []string
+	for _, pkg := range found {
+		places = append(places, pkg.Distribution+" "+pkg.Scope)
+	}
+	return nil, fmt.Errorf("packagecloud: %s is in several places of %s (%s): name the distribution", shorten(filename, 200), r, strings.Join(places, ", "))
+}
+
+// inDistribution compares "ubuntu/noble" exactly; the types with a single
+// distribution are spelled in several ways ("python", "python/1"), so their
+// first part counts.
+func inDistribution(pkg *Package, distribution string) bool {
+	if distribution == "" || pkg.Distribution == distribution {
+		return true
+	}
+	switch pkg.Type {
+	case "deb", "dsc", "rpm", "alpine", "":
+		return false
+	case "gem":
+		return true
+	}
+	want, _, _ := strings.Cut(distribution, "/")
+	have, _, _ := strings.Cut(pkg.Distribution, "/")
+	return want == have
+}
+
+// Versions lists the other versions of pkg, itself included.
+// https://packagecloud.io/docs/api#resource_packages_method_versions
+func (r *Repository) Versions(ctx context.Context, pkg *Package) iter.Seq2[*Package, error] {
+	return func(yield func(*Package, error) bool) {
+		if pkg == nil {
+			yield(nil, errNilPackage)
+			return
+		}
+		address := pkg.VersionsURL
+		if address == "" { // lists don't have it
+			details, err := r.Package(ctx, pkg)
+			if err == nil && details.VersionsURL == "" {
+				err = fmt.Errorf("packagecloud: the server lists no versions of %s packages", pkg.Type)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			address = details.VersionsURL
+		}
+		req := request{url: address, endpoint: "/api/v1/repos/{owner}/{repo}/package/{package}/versions.json"}
+		for p, err := range pages(ctx, r.client, req, packageKey, false) {
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// Delete removes pkg. Package managers see it go when their metadata has been
+// rebuilt. A package that isn't there is ErrNotFound. Besides a package of a
+// list, one made of Distribution, Filename and, for npm, Scope will do.
+// https://packagecloud.io/docs/api#resource_packages_method_destroy
+func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
+	address, err := r.address(pkg, "")
+	if err != nil {
+		return err
+	}
+	req := request{method: http.MethodDelete, url: address, endpoint: "/api/v1/repos/{owner}/{repo}/{distribution}/{version}/{filename}"}
+	lost := false
+	for try := 1; ; try++ {
+		_, err := r.client.call(ctx, req, nil)
+		if lost && errors.Is(err, ErrNotFound) {
+			return nil // the try whose answer got lost has done it
+		}
+		if err == nil || !ambiguous(err) || ctx.Err() != nil || try >= maxTries {
+			return err
+		}
+		// Deleting twice is harmless.
+		lost = true
+		if sleep(ctx, r.client.backoff(try)) != nil {
+			return contextError(ctx, err)
+		}
+	}
+}
+
+// ambiguous reports whether the server may have done what it was asked.
+func ambiguous(err error) bool {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.StatusCode >= 500
+	}
+	if _, ok := errors.AsType[*answerError](err); ok {
+		return true
+	}
+	return transient(err) && !neverSent(err)
+}
+
+// Promote moves pkg to another repository, such as "acme/stable", and returns
+// it as it is there. Its download statistics are lost. When the answer gets lost
+// the error is ErrUnknownOutcome: look at both repositories.
+// https://packagecloud.io/docs/api#resource_packages_method_promote
+func (r *Repository) Promote(ctx context.Context, pkg *Package, destination *Repository) (*Package, error) {
+	if destination == nil {
+		return nil, errors.New("packagecloud: Promote needs a destination")
+	}
+	if _, err := destination.path(); err != nil {
+		return nil, err
+	}
+	address, err := r.address(pkg, "/promote.json")
+	if err != nil {
+		return nil, err
+	}
+	form := url.Values{"destination": {destination.String()}}
+	if pkg.Scope != "" {
+		form.Set("scope", pkg.Scope)
+	}
+	req := formRequest(form)
+	req.url, req.endpoint = address, "/api/v1/repos/{owner}/{repo}/{distribution}/{version}/{filename}/promote.json"
+	var out Package
+	if _, err := r.client.call(ctx, req, &out); err != nil {
+		if ambiguous(err) {
+			err = fmt.Errorf("%w: %s may be in %s or in %s: %w", ErrUnknownOutcome, pkg.Filename, r, destination, err)
+		}
+		return nil, err
+	}
+	// The answer names the repository it came from.
+	out.Repository = destination.name
+	if out.Type == "" {
+		out.Type = pkg.Type
+	}
+	return &out, nil
+}
+
+// address is the path at which pkg is deleted and, with a suffix, promoted:
+// the server's own, or, where it gives none (alpine) or pkg was made by hand, the
+// documented path.
+func (r *Repository) address(pkg *Package, suffix string) (string, error) {
+	if pkg == nil {
+		return "", errNilPackage
+	}
+	if suffix == "" && pkg.DestroyURL != "" {
+		return pkg.DestroyURL, nil
+	}
+	if suffix != "" && pkg.PromoteURL != "" {
+		return pkg.PromoteURL, nil
+	}
+	var elements []string
+	switch index, version, ok := strings.Cut(pkg.Distribution, "/"); {
+	case pkg.Type == "gem" || index == "RubyGem" || index == "gems":
+		elements = []string{"gems"}
+	case ok:
+		elements = strings.Split(index+"/"+version, "/")
+	case index == "python", index == "node", index == "anyfile":
+		elements = []string{index, "1"}
+	case index == "helm":
+		elements = []string{index, "v1"}
+	default:
+		return "", fmt.Errorf("packagecloud: the distribution of the package is %q; it should look like ubuntu/noble", shorten(pkg.Distribution, 100))
+	}
+	path, err := r.path(append(elements, pkg.Filename)...)
+	if err != nil {
+		return "", err
+	}
+	if path += suffix; pkg.Scope != "" {
+		path += "?" + url.Values{"scope": {pkg.Scope}}.Encode()
+	}
+	return path, nil
+}

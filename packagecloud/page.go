@@ -1,0 +1,97 @@
+package packagecloud
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/textproto"
+	"strings"
+)
+
+// perPage is what is asked for; the server lowers it to its own maximum.
+const perPage = 250
+
+// pages walks through the pages of a list by their "next" links. Items that the
+// page before had too are dropped: that is how a list looks when something was
+// put in front of it. If the total changed meanwhile, ErrListChanged is the last
+// element, unless it is waived.
+// https://packagecloud.io/docs/api#pagination
+func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string, waive bool) iter.Seq2[*T, error] {
+	r.method, r.readOnly = http.MethodGet, true
+	return func(yield func(*T, error) bool) {
+		r, first, changed := r, "", false
+		visited := map[string]bool{}
+		var before map[string]bool
+		for {
+			visited[r.url] = true
+			var items list[T]
+			header, err := c.call(ctx, r, &items)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			total := header.Get("Total")
+			if first == "" {
+				first = total
+			}
+			changed = changed || total != first
+			seen := make(map[string]bool, len(items))
+			for i := range items {
+				k := key(&items[i])
+				seen[k] = true
+				if before[k] {
+					continue
+				}
+				if !yield(&items[i], nil) {
+					return
+				}
+			}
+			next := nextLink(header)
+			if next == "" {
+				break
+			}
+			if visited[next] {
+				yield(nil, fmt.Errorf("packagecloud: %s %s: the pages go in a circle", r.method, r.endpoint))
+				return
+			}
+			r.url, before = next, seen
+		}
+		if changed && !waive {
+			yield(nil, fmt.Errorf("%w: the total went from %s to another; list again", ErrListChanged, shorten(first, 20)))
+		}
+	}
+}
+
+// nextLink returns the target of rel="next" (RFC 8288), or "".
+func nextLink(header http.Header) string {
+	for _, value := range header[textproto.CanonicalMIMEHeaderKey("Link")] {
+		for value != "" {
+			_, rest, ok := strings.Cut(value, "<")
+			if !ok {
+				break
+			}
+			target, rest, ok := strings.Cut(rest, ">")
+			if !ok {
+				break
+			}
+			params := rest
+			if i := strings.Index(rest, "<"); i >= 0 {
+				params = rest[:i]
+			}
+			for param := range strings.FieldsFuncSeq(params, func(r rune) bool { return r == ';' || r == ',' }) {
+				name, rel, _ := strings.Cut(strings.TrimSpace(param), "=")
+				if !strings.EqualFold(strings.TrimSpace(name), "rel") {
+					continue
+				}
+				for word := range strings.FieldsSeq(strings.Trim(strings.TrimSpace(rel), `"`)) {
+					if strings.EqualFold(word, "next") {
+						return target
+					}
+				}
+			}
+			value = rest
+		}
+	}
+	return ""
+}

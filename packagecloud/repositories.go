@@ -1,0 +1,158 @@
+package packagecloud
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// RepositoryInfo is what the server tells of a repository. Lists and
+// [Repository.Info] fill in different fields; the rest is zero.
+// https://packagecloud.io/docs/api#object_Repository
+type RepositoryInfo struct {
+	Name          string
+	FullName      string // owner/name
+	URL           string // of its web page; in lists
+	Type          string
+	Private       bool // in lists
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+	LastPush      string // in words
+	PackageCount  string // in words, such as "17 packages"
+	TotalInstalls int64
+	// InstallScriptURL holds a token.
+	InstallScriptURL SecretURL
+}
+
+// UnmarshalJSON reads the forms of lists and of a single repository.
+func (r *RepositoryInfo) UnmarshalJSON(data []byte) error {
+	var w struct {
+		Name         text   `json:"name"`
+		FullName     text   `json:"fqname"`
+		Path         text   `json:"path"`
+		URL          text   `json:"url"`
+		Type         text   `json:"repo_type"`
+		Private      flag   `json:"private"`
+		CreatedAt    text   `json:"created_at"`
+		UpdatedAt    text   `json:"updated_at"`
+		LastPush     text   `json:"last_push_human"`
+		PackageCount text   `json:"package_count_human"`
+		Installs     number `json:"total_installs_count"`
+		URLs         struct {
+			InstallScript text `json:"install_script"`
+		} `json:"urls"`
+	}
+	if err := json.Unmarshal(data, &w); err != nil {
+		return errors.New("packagecloud: a repository isn't a JSON object")
+	}
+	script, err := NewSecretURL(string(w.URLs.InstallScript))
+	if err != nil {
+		// "script.:package_type.sh" is a template; its port-like colon is in
+		// the path, so this is some other oddity, and no reason to fail.
+		script = SecretURL{}
+	}
+	created, _ := time.Parse(time.RFC3339, string(w.CreatedAt))
+	updated, _ := time.Parse(time.RFC3339, string(w.UpdatedAt))
+	*r = RepositoryInfo{
+		Name: string(w.Name), FullName: string(w.FullName), URL: string(w.URL), Type: string(w.Type), Private: bool(w.Private),
+		CreatedAt: created, UpdatedAt: updated, LastPush: string(w.LastPush), PackageCount: string(w.PackageCount),
+		TotalInstalls: int64(w.Installs), InstallScriptURL: script,
+	}
+	if r.FullName == "" {
+		r.FullName = strings.Trim(string(w.Path), "/")
+	}
+	return nil
+}
+
+// RepositoriesOptions tunes [Client.Repositories]. Nil and zero are good.
+type RepositoriesOptions struct {
+	// IncludeCollaborations adds the repositories that others share.
+	IncludeCollaborations bool
+	ListOptions
+}
+
+// Repositories lists the repositories of the token's owner.
+// https://packagecloud.io/docs/api#resource_repositories_method_index
+func (c *Client) Repositories(ctx context.Context, options *RepositoriesOptions) iter.Seq2[*RepositoryInfo, error] {
+	if options == nil {
+		options = &RepositoriesOptions{}
+	}
+	values, waive, err := options.ListOptions.values()
+	if err != nil {
+		return func(yield func(*RepositoryInfo, error) bool) { yield(nil, err) }
+	}
+	if options.IncludeCollaborations {
+		values.Set("include_collaborations", "true")
+	}
+	req := request{url: "/api/v1/repos.json?" + values.Encode(), endpoint: "/api/v1/repos.json"}
+	return pages(ctx, c, req, func(r *RepositoryInfo) string { return r.FullName + "\x00" + r.Name }, waive)
+}
+
+// CreateRepositoryOptions tunes [Client.CreateRepository]. Nil and zero are good.
+type CreateRepositoryOptions struct {
+	// Private needs a plan that has private repositories.
+	Private bool
+}
+
+// CreateRepository makes a repository in the account of the token's owner and
+// returns the address of its web page. One that exists is ErrExists.
+// https://packagecloud.io/docs/api#resource_repositories_method_create
+func (c *Client) CreateRepository(ctx context.Context, name string, options *CreateRepositoryOptions) (string, error) {
+	if _, err := apiPath(name); err != nil {
+		return "", err
+	}
+	private := "0"
+	if options != nil && options.Private {
+		private = "1"
+	}
+	req := formRequest(url.Values{"repository[name]": {name}, "repository[private]": {private}})
+	req.url, req.endpoint = "/api/v1/repos.json", "/api/v1/repos.json"
+	var out struct {
+		URL string `json:"url"`
+	}
+	if _, err := c.call(ctx, req, &out); err != nil {
+		if ambiguous(err) {
+			err = errors.Join(ErrUnknownOutcome, err)
+		}
+		return "", err
+	}
+	return out.URL, nil
+}
+
+// Info returns what the server tells of the repository.
+// https://packagecloud.io/docs/api#resource_repositories_method_show
+func (r *Repository) Info(ctx context.Context) (*RepositoryInfo, error) {
+	path, err := r.path()
+	if err != nil {
+		return nil, err
+	}
+	var out RepositoryInfo
+	_, err = r.client.call(ctx, request{
+		method: http.MethodGet, readOnly: true, url: path + ".json",
+		endpoint: "/api/v1/repos/{owner}/{repo}.json",
+	}, &out)
+	if err != nil {
+		return nil, err
+	}
+	if out.FullName == "" {
+		out.FullName = r.String()
+	}
+	return &out, nil
+}
+
+// formRequest is a POST of a form.
+func formRequest(form url.Values) request {
+	encoded := form.Encode()
+	return request{
+		method: http.MethodPost,
+		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+		size:   int64(len(encoded)),
+		body:   func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(encoded)), nil },
+	}
+}

@@ -1,0 +1,383 @@
+package packagecloud
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+const (
+	maxRedirects = 10
+	maxTries     = 5
+	maxPause     = 30 * time.Second
+	maxAnswer    = 32 << 20
+)
+
+// request is one call of the API.
+type request struct {
+	method   string
+	endpoint string // the path's template, for errors and logs
+	url      string // absolute, or a path on the base URL's host
+	header   http.Header
+
+	body          func() (io.ReadCloser, error) // nil for none
+	size          int64                         // of the body
+	readOnly      bool                          // may be repeated at will
+	noToken       bool                          // sent without the API token
+	credential    tokensource.Token             // sent to url's host instead of the API token
+	authenticator http.RoundTripper             // used instead of the client's, for a read token
+	watch         *watchdog                     // of the transfer; do makes one if nil
+}
+
+// apiPath joins escaped path elements below /api/v1. An element that can't be a
+// name is an error: it would change the path's meaning.
+func apiPath(elements ...string) (string, error) {
+	var b strings.Builder
+	b.WriteString("/api/v1")
+	for _, e := range elements {
+		if e == "" || e == "." || e == ".." || strings.ContainsAny(e, "\x00\r\n") {
+			return "", fmt.Errorf("packagecloud: %q can't be a name of an owner, repository, distribution or file", shorten(e, 100))
+		}
+		if len(e) > 1024 {
+			return "", fmt.Errorf("packagecloud: a name of %d bytes is too long", len(e))
+		}
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(e))
+	}
+	return b.String(), nil
+}
+
+func (r *Repository) path(elements ...string) (string, error) {
+	if strings.Contains(r.owner, "/") || strings.Contains(r.name, "/") {
+		return "", fmt.Errorf("packagecloud: the repository %q has a slash in its owner or name; give the two apart: Repository(\"owner\", \"name\")", shorten(r.String(), 200))
+	}
+	return apiPath(append([]string{"repos", r.owner, r.name}, elements...)...)
+}
+
+// resolve makes an address of the API absolute. A path that the server gave is
+// on its host; one of ours is below the base URL's path.
+func (c *Client) resolve(ctx context.Context, address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("packagecloud: a URL of the server is malformed")
+	}
+	u.User, u.Fragment = nil, ""
+	if u.IsAbs() {
+		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return nil, errors.New("packagecloud: a URL of the server has an unknown scheme")
+		}
+		return u, nil
+	}
+	base, err := c.transport.baseURL(ctx)
+	if err != nil {
+		return nil, err
+	}
+	prefix := strings.TrimSuffix(base.EscapedPath(), "/")
+	if u.Host == "" && prefix != "" && !strings.HasPrefix(u.EscapedPath(), prefix+"/") {
+		u, err = url.Parse(prefix + address)
+		if err != nil {
+			return nil, errors.New("packagecloud: a URL of the server is malformed")
+		}
+	}
+	return base.ResolveReference(u), nil
+}
+
+// do sends r, follows redirects, retries what is safe to repeat, and returns an
+// answer with a 2xx status. The caller closes its body.
+func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
+	for try := 1; ; try++ {
+		resp, err := c.once(ctx, r)
+		if err == nil {
+			return resp, nil
+		}
+		pause, again := c.again(ctx, r, err, try)
+		if !again {
+			return nil, err
+		}
+		c.logger.DebugContext(ctx, "packagecloud retry", "method", r.method, "endpoint", r.endpoint, "try", try, "pause", pause, "error", err.Error())
+		if sleep(ctx, pause) != nil {
+			return nil, contextError(ctx, err)
+		}
+	}
+}
+
+// contextError adds to the end of a context what went wrong before.
+func contextError(ctx context.Context, err error) error {
+	return fmt.Errorf("%w; before that: %w", ctx.Err(), err)
+}
+
+// again decides on another try. What changes something is repeated only if the
+// server certainly hasn't done it.
+func (c *Client) again(ctx context.Context, r request, err error, try int) (time.Duration, bool) {
+	if try >= maxTries || ctx.Err() != nil {
+		return 0, false
+	}
+	pause := c.backoff(try)
+	if e, ok := errors.AsType[*Error](err); ok {
+		switch e.StatusCode {
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+			// A spent quota is not hammered.
+			refused := e.RetryAfter > 0 && !errors.Is(e, ErrQuota)
+			if !refused && (e.StatusCode == http.StatusTooManyRequests || !r.readOnly) {
+				return 0, false
+			}
+			return max(pause, e.RetryAfter), e.RetryAfter <= maxPause
+		case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusRequestTimeout:
+			return pause, r.readOnly
+		}
+		return 0, false
+	}
+	return pause, transient(err) && (r.readOnly || neverSent(err))
+}
+
+// backoff doubles from a quarter of a second, with 50% of jitter.
+func (c *Client) backoff(try int) time.Duration {
+	d := min(c.backoffBase<<(try-1), maxPause/4)
+	return time.Duration(float64(d) * (0.75 + rand.Float64()/2))
+}
+
+// transient reports whether a request without an answer may get one next time.
+func transient(err error) bool {
+	if _, ok := errors.AsType[*transportError](err); !ok {
+		return false
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return false
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return false
+	}
+	if errors.Is(err, errRedirect) {
+		return false
+	}
+	return !errors.Is(err, context.Canceled)
+}
+
+// neverSent reports whether no connection was made.
+func neverSent(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+var errRedirect = errors.New("refused a redirect")
+
+// once sends r and follows its redirects. Headers are set anew at each hop, so
+// that nothing meant for one host reaches another.
+func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
+	target, err := c.resolve(ctx, r.url)
+	if err != nil {
+		return nil, err
+	}
+	watch := r.watch
+	if watch == nil {
+		watch = newWatchdog(ctx, c.stall)
+	}
+	credential := r.credential
+	for hop := 0; ; hop++ {
+		req, err := c.newRequest(watch.ctx, r, target)
+		if err != nil {
+			watch.stop()
+			return nil, err
+		}
+		client := c.api
+		switch {
+		case !credential.IsZero():
+			req.SetBasicAuth(credential.Reveal(), "")
+			client = c.plain
+		case r.noToken:
+			client = c.plain
+		case r.authenticator != nil:
+			client = ownClient(r.authenticator)
+		}
+		watch.touch()
+		resp, err := client.Do(req)
+		if err != nil {
+			err = watch.cause(err)
+			watch.stop()
+			return nil, newTransportError(r.method, r.endpoint, req, err)
+		}
+		watch.timer.Stop()
+		resp.Body = &watchedBody{ReadCloser: resp.Body, watch: watch}
+		c.logger.DebugContext(ctx, "packagecloud request", "method", r.method, "endpoint", r.endpoint, "status", resp.StatusCode, "hop", hop)
+		location := resp.Header.Get("Location")
+		if resp.StatusCode < 300 || resp.StatusCode == http.StatusNotModified || resp.StatusCode >= 400 || location == "" {
+			return c.answer(r, resp)
+		}
+		next, err := redirect(r, target, location, hop)
+		io.CopyN(io.Discard, resp.Body, drainLimit)
+		resp.Body.(*watchedBody).ReadCloser.Close()
+		if err != nil {
+			watch.stop()
+			return nil, newTransportError(r.method, r.endpoint, req, err)
+		}
+		if !sameOrigin(next, target) {
+			credential = tokensource.Token{}
+		}
+		target = next
+	}
+}
+
+func redirect(r request, from *url.URL, location string, hop int) (*url.URL, error) {
+	to, err := from.Parse(location)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: it is malformed", errRedirect)
+	case hop >= maxRedirects:
+		return nil, fmt.Errorf("%w: more than %d in a row", errRedirect, maxRedirects)
+	case r.body != nil || r.method != http.MethodGet && r.method != http.MethodHead:
+		return nil, fmt.Errorf("%w of a %s request to %s; set the base URL to the server's real address", errRedirect, r.method, to.Host)
+	case to.Scheme != "https" && to.Scheme != "http":
+		return nil, fmt.Errorf("%w to the scheme %q", errRedirect, shorten(to.Scheme, 20))
+	case from.Scheme == "https" && to.Scheme != "https":
+		return nil, fmt.Errorf("%w from https to %s on %s", errRedirect, to.Scheme, to.Host)
+	}
+	to.User = nil
+	return to, nil
+}
+
+func (c *Client) newRequest(ctx context.Context, r request, target *url.URL) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, target.String(), nil)
+	if err != nil {
+		return nil, errors.New("packagecloud: a URL of the server is malformed")
+	}
+	for key, values := range r.header {
+		req.Header[key] = values
+	}
+	req.Header.Set("User-Agent", c.userAgent)
+	if r.body != nil {
+		if req.Body, err = r.body(); err != nil {
+			return nil, err
+		}
+		req.GetBody, req.ContentLength = r.body, r.size
+	}
+	return req, nil
+}
+
+// answer turns a status that isn't a success into an error.
+func (c *Client) answer(r request, resp *http.Response) (*http.Response, error) {
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return resp, nil
+	}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	resp.Body.Close()
+	return nil, newError(r.method, r.endpoint, resp, body)
+}
+
+// call sends r and decodes the JSON of the answer into out, which may be nil.
+// A cut answer to a read is fetched again.
+func (c *Client) call(ctx context.Context, r request, out any) (http.Header, error) {
+	for try := 1; ; try++ {
+		resp, err := c.do(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+		drain(resp.Body)
+		if err == nil {
+			return resp.Header, decodeAnswer(r, resp, body, out)
+		}
+		err = newTransportError(r.method, r.endpoint, resp.Request, err)
+		if ctx.Err() != nil || !r.readOnly || try >= maxTries {
+			return nil, err
+		}
+		if sleep(ctx, c.backoff(try)) != nil {
+			return nil, contextError(ctx, err)
+		}
+	}
+}
+
+func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
+	if len(body) > maxAnswer {
+		return fmt.Errorf("packagecloud: %s %s: the answer is larger than %d MiB", r.method, r.endpoint, maxAnswer>>20)
+	}
+	// An unknown repository can come as a success whose body says otherwise.
+	if bytes.Contains(body[:min(len(body), 64)], []byte("not_found")) {
+		if fields := parseFields(body); len(fields) == 1 && len(fields["error"]) == 1 && fields["error"][0] == "not_found" {
+			return newError(r.method, r.endpoint, resp, body)
+		}
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		// The decoder's text quotes the body.
+		return &answerError{r.method, r.endpoint, shorten(resp.Header.Get("Content-Type"), 100)}
+	}
+	return nil
+}
+
+// answerError is a success whose body can't be read.
+type answerError struct{ method, endpoint, contentType string }
+
+func (e *answerError) Error() string {
+	return fmt.Sprintf("packagecloud: %s %s: the server answered with success, but not in the form that the API promises (Content-Type %q); is the base URL right?", e.method, e.endpoint, e.contentType)
+}
+
+// watchdog ends a transfer that doesn't move.
+type watchdog struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	limit  time.Duration
+
+	timer *time.Timer
+}
+
+var errStall = fmt.Errorf("%w: nothing moved for too long", ErrStalled)
+
+func newWatchdog(ctx context.Context, limit time.Duration) *watchdog {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &watchdog{ctx: ctx, cancel: cancel, limit: limit}
+	w.timer = time.AfterFunc(limit, func() { cancel(errStall) })
+	return w
+}
+
+// touch says that something moved.
+func (w *watchdog) touch() { w.timer.Reset(w.limit) }
+
+func (w *watchdog) stop() {
+	w.timer.Stop()
+	w.cancel(nil)
+}
+
+// cause replaces the cancellation that the watchdog made by its reason.
+func (w *watchdog) cause(err error) error {
+	if err != nil && context.Cause(w.ctx) == errStall {
+		return errStall
+	}
+	return err
+}
+
+// watchedBody lets the watchdog watch while somebody reads: a slow consumer is
+// no stall.
+type watchedBody struct {
+	io.ReadCloser
+	watch *watchdog
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.watch.touch()
+	n, err := b.ReadCloser.Read(p)
+	b.watch.timer.Stop()
+	if err != nil && err != io.EOF {
+		err = b.watch.cause(err)
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.watch.stop()
+	return err
+}

@@ -1,0 +1,130 @@
+package packagecloud
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// clockSlack is how far the server's clock may be behind.
+const clockSlack = 2 * time.Minute
+
+// find returns the package that the upload makes or made, or nil.
+func (u *upload) find(ctx context.Context) (*Package, error) {
+	for _, name := range u.names {
+		for pkg, err := range u.repo.search(ctx, name, u.place.name) {
+			if err != nil {
+				return nil, err
+			}
+			if pkg.Filename == name && (pkg.Type == "" || pkg.Type == u.typ) && inDistribution(pkg, u.place.name) {
+				return pkg, nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// sameness is what a comparison by checksum tells.
+type sameness int
+
+const (
+	unknown sameness = iota
+	same
+	different
+)
+
+// compare holds the content against what the server has.
+func (u *upload) compare(ctx context.Context, pkg *Package) (sameness, *Package, error) {
+	if pkg.SHA256 == "" && pkg.SHA512 == "" && pkg.PackageURL != "" {
+		details, err := u.repo.Package(ctx, pkg)
+		if err != nil {
+			return unknown, pkg, err
+		}
+		pkg = details
+	}
+	var want, have string
+	var err error
+	switch {
+	case pkg.SHA256 != "":
+		want = pkg.SHA256
+		have, err = u.digest("sha256", sha256.New())
+	case pkg.SHA512 != "":
+		want = pkg.SHA512
+		have, err = u.digest("sha512", sha512.New())
+	default:
+		return unknown, pkg, nil
+	}
+	if errors.Is(err, ErrNotReplayable) {
+		return unknown, pkg, nil
+	}
+	if err != nil {
+		return unknown, pkg, err
+	}
+	if strings.EqualFold(want, have) {
+		return same, pkg, nil
+	}
+	return different, pkg, nil
+}
+
+// lookUp finds out what became of a try without an answer. It returns the
+// package if it is there, nothing if it isn't, and else an error. It looks
+// several times, since the server may still be working.
+func (u *upload) lookUp(ctx context.Context) (*Package, error) {
+	for _, pause := range u.repo.client.unknownOutcomeAt {
+		if err := sleep(ctx, pause); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+		}
+		pkg, err := u.find(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s may be in %s: %w", ErrUnknownOutcome, u.content.Name, u.repo, err)
+		}
+		if pkg != nil {
+			return u.judge(ctx, pkg, nil)
+		}
+	}
+	return nil, nil
+}
+
+// resolveDuplicate judges a refusal as duplicate after a try without an answer:
+// the duplicate may be our own.
+func (u *upload) resolveDuplicate(ctx context.Context, refusal error) (*Package, error) {
+	pkg, err := u.find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", refusal, err)
+	}
+	if pkg == nil {
+		return nil, fmt.Errorf("%w: the server says that %s exists but doesn't list it: %w", ErrUnknownOutcome, u.content.Name, refusal)
+	}
+	return u.judge(ctx, pkg, refusal)
+}
+
+// judge decides whether pkg is what a lost try uploaded. Without a checksum the
+// size and the time of creation tell.
+func (u *upload) judge(ctx context.Context, pkg *Package, refusal error) (*Package, error) {
+	result, details, err := u.compare(ctx, pkg)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+	case result == same:
+		return details, nil
+	case result == different:
+		return nil, existsError(pkg, "its content is another", refusal)
+	}
+	created := !details.CreatedAt.IsZero() && details.CreatedAt.After(u.started.Add(-clockSlack))
+	if created && details.Size == u.content.Size {
+		return details, nil
+	}
+	return nil, fmt.Errorf("%w: %s is in %s, but the server gives no checksum that tells whether it is this one", ErrUnknownOutcome, u.content.Name, u.repo)
+}
+
+// existsError is ErrExists, with the reason and the server's refusal, if any.
+func existsError(pkg *Package, why string, refusal error) error {
+	if refusal == nil {
+		refusal = ErrExists
+	}
+	return fmt.Errorf("packagecloud: %s is in %s already, and %s: %w", pkg.Filename, pkg.Distribution, why, refusal)
+}

@@ -1,0 +1,359 @@
+package packagecloud
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+const (
+	// replays is how often a request is repeated with another token.
+	replays = 3
+	// drainLimit is how much of an unwanted answer is read to keep its
+	// connection; beyond that a new one is cheaper.
+	drainLimit = 64 << 10
+)
+
+// Transport is an [http.RoundTripper] that authenticates requests to a
+// packagecloud server, for programs with a client of their own. The token goes
+// to the base URL's scheme, host and port, as the user name of Basic
+// authentication; any other request passes through as it is, so that a redirect
+// can't carry the token away.
+//
+// On a 401 the token that this request carried is invalidated and the request,
+// body included, is repeated with each token that the source has not given
+// before, three times at most. A body without GetBody isn't repeated.
+//
+// It is safe for concurrent use. https://packagecloud.io/docs/api#auth
+type Transport struct {
+	source       tokensource.TokenSource
+	next         http.RoundTripper
+	logger       *slog.Logger
+	insecure     bool
+	rotationWait time.Duration
+
+	mu       sync.Mutex
+	base     *url.URL        // nil until the first token, if no option names it
+	accepted map[string]bool // fingerprints of tokens that the server took
+}
+
+// NewTransport returns a transport that gets its token from source. It sends
+// requests with the Transport of [WithHTTPClient], else with one like
+// [http.DefaultTransport].
+func NewTransport(source tokensource.TokenSource, options ...Option) (*Transport, error) {
+	cfg, err := configure(options)
+	if err != nil {
+		return nil, err
+	}
+	return newTransport(source, cfg)
+}
+
+func newTransport(source tokensource.TokenSource, cfg *config) (*Transport, error) {
+	// A chain of one finds the nil and typed nil that would panic later.
+	if _, err := tokensource.Chain(source); err != nil {
+		return nil, errors.New("packagecloud: the token source is nil")
+	}
+	t := &Transport{
+		source:       source,
+		logger:       cfg.logger,
+		insecure:     cfg.insecure,
+		rotationWait: cfg.rotationWait,
+		accepted:     map[string]bool{},
+	}
+	if t.logger == nil {
+		t.logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.baseURL != "" {
+		base, err := parseBaseURL(cfg.baseURL, cfg.insecure)
+		if err != nil {
+			return nil, err
+		}
+		t.base = base
+	}
+	switch {
+	case cfg.httpClient != nil && cfg.httpClient.Transport != nil:
+		t.next = cfg.httpClient.Transport
+	default:
+		t.next = defaultTransport()
+	}
+	return t, nil
+}
+
+// defaultTransport is the standard one with room for concurrent uploads to the
+// one host that a client talks to.
+func defaultTransport() http.RoundTripper {
+	std, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	t := std.Clone()
+	t.MaxIdleConnsPerHost = 32
+	return t
+}
+
+// parseBaseURL checks the address that the token will be sent to.
+func parseBaseURL(s string, insecure bool) (*url.URL, error) {
+	bad := func(why string) (*url.URL, error) {
+		return nil, fmt.Errorf("packagecloud: the base URL %s; it should look like %s", why, DefaultBaseURL)
+	}
+	u, err := url.Parse(strings.TrimSpace(s))
+	if err != nil {
+		return bad("is malformed")
+	}
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http" || u.Opaque != "":
+		return bad("doesn't begin with https://")
+	case u.Hostname() == "":
+		return bad("names no host")
+	case u.RawQuery != "" || u.Fragment != "":
+		return bad("has a query or fragment")
+	case u.Scheme == "http" && !insecure && !isLoopback(u.Hostname()):
+		return nil, fmt.Errorf("packagecloud: the token would be sent in the clear to %s; use https, or WithInsecureHTTP to allow it", u.Host)
+	}
+	// User info would be a credential: the token comes from the source.
+	clean := &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: u.Path, RawPath: u.RawPath}
+	return clean.JoinPath("/").JoinPath("."), nil
+}
+
+func isLoopback(host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return strings.EqualFold(host, "localhost")
+}
+
+// sameOrigin compares scheme, host and port.
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+func port(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	if u.Scheme == "http" {
+		return "80"
+	}
+	return "443"
+}
+
+// baseURL returns the server's address. If no option named it, the first token
+// decides.
+func (t *Transport) baseURL(ctx context.Context) (*url.URL, error) {
+	t.mu.Lock()
+	base := t.base
+	t.mu.Unlock()
+	if base != nil {
+		return base, nil
+	}
+	tok, err := t.token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name := tok.Metadata().BaseURL
+	if name == "" {
+		name = DefaultBaseURL
+	}
+	base, err = parseBaseURL(name, t.insecure)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.base == nil {
+		t.base = base
+	}
+	return t.base, nil
+}
+
+// eventHook logs a source's events; nil where nothing is to be logged.
+func eventHook(logger *slog.Logger) func(tokensource.Event) {
+	if logger == nil {
+		return nil
+	}
+	return tokensource.LogEvents(logger)
+}
+
+func (t *Transport) token(ctx context.Context) (tokensource.Token, error) {
+	tok, err := t.source.Token(tokensource.WithHook(ctx, eventHook(t.logger)))
+	if err != nil {
+		return tokensource.Token{}, &tokenError{err: err}
+	}
+	if tok.IsZero() {
+		return tok, &tokenError{err: tokensource.NewError("source", tokensource.ErrInvalid, "the source returned no token and no error", nil)}
+	}
+	return tok, nil
+}
+
+// check refuses a token that is meant for another server.
+func (t *Transport) check(tok tokensource.Token, base *url.URL) error {
+	name := tok.Metadata().BaseURL
+	if name == "" {
+		return nil
+	}
+	own, err := parseBaseURL(name, t.insecure)
+	if err != nil || !sameOrigin(own, base) {
+		return &tokenError{err: tokensource.NewError(tok.Metadata().Origin, tokensource.ErrInvalid,
+			fmt.Sprintf("the token is for another server than %s; set WithBaseURL (or %s) to the token's, or use another token", base, EnvURL), nil)}
+	}
+	return nil
+}
+
+// RoundTrip sends req with the token if it goes to the base URL's server.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.roundTrip(req)
+	if err != nil && req.Body != nil {
+		// RoundTrip must close the body, and it is harmless twice.
+		req.Body.Close()
+	}
+	return resp, err
+}
+
+func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	base, err := t.baseURL(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !sameOrigin(req.URL, base) {
+		return t.next.RoundTrip(req)
+	}
+	tok, err := t.token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var tried []tokensource.Token
+	for {
+		if err := t.check(tok, base); err != nil {
+			return nil, err
+		}
+		sent, err := authenticated(req, tok, len(tried) > 0)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := t.next.RoundTrip(sent)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode != http.StatusUnauthorized {
+			t.accept(tok)
+			return resp, nil
+		}
+		t.logger.WarnContext(ctx, "packagecloud refused the token", "origin", tok.Metadata().Origin, "fingerprint", tok.Fingerprint())
+		tokensource.Invalidate(t.source, tok)
+		tried = append(tried, tok)
+		if len(tried) > replays || req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+			return resp, nil
+		}
+		next, ok := t.successor(ctx, tried)
+		if !ok {
+			return resp, nil
+		}
+		tok = next
+		drain(resp.Body)
+	}
+}
+
+// authenticated returns a copy of req with tok, and with a body of its own if
+// it is a replay.
+func authenticated(req *http.Request, tok tokensource.Token, replay bool) (*http.Request, error) {
+	sent := req.Clone(req.Context())
+	sent.SetBasicAuth(tok.Reveal(), "")
+	if replay && req.GetBody != nil {
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		sent.Body = body
+	}
+	return sent, nil
+}
+
+// successor polls the source for a token that was not tried. It waits only when
+// the server accepted the refused one before: then a rotation is under way,
+// else the token is just wrong.
+func (t *Transport) successor(ctx context.Context, tried []tokensource.Token) (tokensource.Token, bool) {
+	wait := time.Duration(0)
+	if t.wasAccepted(tried[len(tried)-1]) {
+		wait = t.rotationWait
+	}
+	deadline := time.Now().Add(wait)
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		if tok, err := t.token(ctx); err == nil && !isOneOf(tok, tried) {
+			return tok, true
+		}
+		left := time.Until(deadline)
+		if left <= 0 || sleep(ctx, min(pause, left)) != nil {
+			return tokensource.Token{}, false
+		}
+	}
+}
+
+func isOneOf(tok tokensource.Token, list []tokensource.Token) bool {
+	for _, other := range list {
+		if tok.Equal(other) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Transport) accept(tok tokensource.Token) {
+	fingerprint := tok.Fingerprint()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.accepted) > 16 { // old tokens of a long life
+		clear(t.accepted)
+	}
+	t.accepted[fingerprint] = true
+}
+
+func (t *Transport) wasAccepted(tok tokensource.Token) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.accepted[tok.Fingerprint()]
+}
+
+// strike removes from text whatever token the answered request carried.
+func strike(text string, req *http.Request) string {
+	if req == nil {
+		return text
+	}
+	user, _, ok := req.BasicAuth()
+	if !ok || user == "" {
+		return text
+	}
+	for _, form := range []string{user, base64.StdEncoding.EncodeToString([]byte(user + ":")), fmt.Sprintf("%x", user), url.QueryEscape(user)} {
+		text = strings.ReplaceAll(text, form, "[redacted]")
+	}
+	return text
+}
+
+// drain reads what little is left of an answer, so that its connection can be
+// used again.
+func drain(body io.ReadCloser) {
+	io.CopyN(io.Discard, body, drainLimit)
+	body.Close()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,304 @@
+package packagecloud
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/packagecloud-go/sdk/internal/packagefile"
+)
+
+const (
+	// expectFrom is the size from which a refusal is worth waiting for before
+	// the body is sent.
+	expectFrom = 1 << 20
+	// answerTimeout is how long the server may work on a package that it has
+	// got. After it the outcome is looked up.
+	answerTimeout = 10 * time.Minute
+)
+
+// IfExists says what an upload does when the package is there already.
+type IfExists int
+
+const (
+	// Fail lets the server refuse it; the error is ErrExists.
+	Fail IfExists = iota
+	// Skip leaves it if it has the same checksum, and then sends nothing. Other
+	// content is ErrExists, and so is a package without a checksum.
+	Skip
+	// Replace deletes it first. It makes sure that the new content can be
+	// read before it does, and an error after it says that the old package is
+	// gone.
+	Replace
+)
+
+// UploadOptions tunes an upload. Nil and the zero value will do for gem,
+// python, node, java, helm and anyfile packages.
+type UploadOptions struct {
+	// Distribution is where a deb, dsc, rpm or alpine package belongs, such
+	// as "ubuntu/noble" or "ubuntu/24.04". "any/any" and "rpm_any/rpm_any" fit all.
+	Distribution string
+	// Type overrides what the file's name and content tell: deb, dsc, rpm,
+	// gem, python, node, java, alpine, helm or anyfile.
+	Type string
+	// IfExists is Fail by default.
+	IfExists IfExists
+	// Coordinates name a Java archive that doesn't itself:
+	// "group:artifact:version".
+	Coordinates string
+	// SourceFiles are those that a .dsc names.
+	SourceFiles []Content
+	// Progress is called as bytes are handed to the network, from one
+	// goroutine at a time. It starts again at 0 when a try is repeated. It must
+	// not block.
+	Progress func(sent, total int64)
+}
+
+// upload is one call of Upload.
+type upload struct {
+	repo    *Repository
+	content Content
+	options UploadOptions
+
+	typ     string
+	place   place    // none for gems
+	names   []string // under which the server may list it
+	started time.Time
+
+	transfer transfer
+	sent     hash.Hash         // of content that can be read once
+	sums     map[string]string // computed when they are needed
+	deleted  bool              // the old package, by Replace
+}
+
+// Upload adds a package to the repository and returns what the server made of
+// it; its Filename may differ from the content's. The content is streamed, and
+// read again when the request has to be repeated. An answer that got lost is
+// looked up, so that a package is neither missing nor sent twice.
+//
+// Errors are an *[Error], among them ErrExists and ErrInvalid; ErrContentChanged,
+// ErrNotReplayable and ErrUnknownOutcome; or those of the token, the file, the
+// network and the context.
+// https://packagecloud.io/docs/api#resource_packages_method_create
+func (r *Repository) Upload(ctx context.Context, content Content, options *UploadOptions) (*Package, error) {
+	u := &upload{repo: r, started: time.Now()}
+	if options != nil {
+		u.options = *options
+	}
+	if err := u.prepare(content); err != nil {
+		return nil, err
+	}
+	pkg, err := u.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if pkg.Type == "" {
+		pkg.Type = u.typ
+	}
+	return pkg, nil
+}
+
+// prepare finds out what can be known without the server.
+func (u *upload) prepare(content Content) (err error) {
+	if u.options.IfExists < Fail || u.options.IfExists > Replace {
+		return fmt.Errorf("packagecloud: UploadOptions.IfExists is %d; it must be Fail, Skip or Replace", u.options.IfExists)
+	}
+	if u.content, err = content.prepare(); err != nil {
+		return err
+	}
+	if u.content.Size == 0 {
+		return fmt.Errorf("packagecloud: %s is empty: %w", u.content.Name, ErrInvalid)
+	}
+	if u.content.once && u.options.IfExists != Fail {
+		return fmt.Errorf("%w (IfExists has to read it first)", ErrNotReplayable)
+	}
+	u.sums, u.names = map[string]string{}, []string{u.content.Name}
+	if u.content.once {
+		u.sent = sha256.New()
+		u.transfer.tee = u.sent
+	}
+	u.transfer.progress = u.options.Progress
+	return u.inspect()
+}
+
+// inspect determines the package's type and the name that the server will give
+// it, by looking into it where that can be done.
+func (u *upload) inspect() error {
+	u.typ = u.options.Type
+	var at io.ReaderAt
+	if !u.content.once {
+		r, err := u.content.Open()
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		at, _ = r.(io.ReaderAt)
+	}
+	if at == nil {
+		at = strings.NewReader("")
+	}
+	if u.typ == "" {
+		typ, err := packagefile.Detect(u.content.Name, at, u.content.Size)
+		if err != nil {
+			return fmt.Errorf("packagecloud: %s: %s; set UploadOptions.Type: %w", u.content.Name, strings.TrimPrefix(err.Error(), "packagefile: "), ErrInvalid)
+		}
+		u.typ = typ
+	}
+	// A package that can't be read is the server's to judge.
+	if info, err := packagefile.Read(u.content.Name, u.typ, at, u.content.Size); err == nil {
+		if name := info.FileName(); name != "" && name != u.content.Name {
+			u.names = append(u.names, name)
+		}
+	}
+	return nil
+}
+
+func (u *upload) run(ctx context.Context) (*Package, error) {
+	path, err := u.repo.path("packages.json")
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]string{}
+	if u.typ != packagefile.Gem {
+		if u.place, err = u.repo.client.place(ctx, u.typ, u.options.Distribution); err != nil {
+			return nil, err
+		}
+		fields["package[distro_version_id]"] = strconv.Itoa(u.place.id)
+	}
+	if u.options.Coordinates != "" {
+		fields["package[coordinates]"] = u.options.Coordinates
+	}
+	files := []part{{"package[package_file]", &u.content}}
+	for _, source := range u.options.SourceFiles {
+		if source, err = source.prepare(); err != nil {
+			return nil, err
+		}
+		files = append(files, part{"package[source_files][]", &source})
+	}
+	old, err := u.before(ctx)
+	if err != nil || old != nil {
+		return old, err
+	}
+	pkg, err := u.send(ctx, path, newForm(fields, files))
+	if errors.Is(err, ErrExists) && u.options.IfExists != Fail {
+		return u.renamed(ctx, err, func() (*Package, error) { return u.send(ctx, path, newForm(fields, files)) })
+	}
+	if err != nil && u.options.IfExists == Replace {
+		return nil, u.afterDelete(err)
+	}
+	return pkg, err
+}
+
+// send posts the form until the outcome is known.
+func (u *upload) send(ctx context.Context, path string, form *form) (*Package, error) {
+	c := u.repo.client
+	lost := false // an earlier try may have been carried out
+	for try := 1; ; try++ {
+		pkg, err := u.post(ctx, path, form)
+		if err == nil {
+			return pkg, nil
+		}
+		local, _ := u.transfer.state()
+		switch {
+		case local != nil && !errors.Is(local, io.ErrClosedPipe):
+			return nil, local // the content can't be read, or changed
+		case errors.Is(err, ErrExists) && lost:
+			return u.resolveDuplicate(ctx, err)
+		case ctx.Err() != nil, !ambiguous(err):
+			return nil, err
+		}
+		_, whole := u.transfer.state()
+		lost = lost || whole
+		c.logger.WarnContext(ctx, "packagecloud upload has no answer; looking it up", "file", u.content.Name, "try", try, "error", err.Error())
+		if whole { // else the server can't have it
+			if found, lookupErr := u.lookUp(ctx); found != nil || lookupErr != nil {
+				return found, lookupErr
+			}
+		}
+		if u.content.once {
+			return nil, fmt.Errorf("%w: %w", ErrNotReplayable, err)
+		}
+		if try == maxTries {
+			return nil, fmt.Errorf("packagecloud: %s is not in %s after %d tries: %w", u.content.Name, u.repo, try, err)
+		}
+		if sleep(ctx, c.backoff(try)) != nil {
+			return nil, contextError(ctx, err)
+		}
+	}
+}
+
+// post sends the form once. Only what the server refuses before it does
+// anything is repeated below here: a 401 with a new token, and a request to wait.
+func (u *upload) post(ctx context.Context, path string, form *form) (*Package, error) {
+	c := u.repo.client
+	watch := newWatchdog(ctx, c.stall)
+	u.transfer.touch = func(done bool) {
+		if done {
+			watch.timer.Reset(answerTimeout)
+		} else {
+			watch.touch()
+		}
+	}
+	header := http.Header{"Content-Type": {form.contentType}, "Accept": {"application/json"}}
+	if u.content.Size > expectFrom && !c.ignoresExpect.Load() {
+		header.Set("Expect", "100-continue")
+		var continued atomic.Bool
+		watch.ctx = httptrace.WithClientTrace(watch.ctx, &httptrace.ClientTrace{
+			Got100Continue: func() { continued.Store(true) },
+			WroteRequest: func(info httptrace.WroteRequestInfo) {
+				// Sent unasked, after a second of waiting: don't wait again.
+				if _, whole := u.transfer.state(); info.Err == nil && whole && !continued.Load() {
+					c.ignoresExpect.Store(true)
+				}
+			},
+		})
+	}
+	var pkg Package
+	_, err := c.call(ctx, request{
+		method: http.MethodPost, url: path, endpoint: "/api/v1/repos/{owner}/{repo}/packages.json",
+		header: header, size: form.size, watch: watch,
+		body: func() (io.ReadCloser, error) { return form.open(&u.transfer) },
+	}, &pkg)
+	watch.stop()
+	if err != nil {
+		return nil, err
+	}
+	return &pkg, nil
+}
+
+// digest returns the content's checksum, computed once.
+func (u *upload) digest(algorithm string, h hash.Hash) (string, error) {
+	if sum := u.sums[algorithm]; sum != "" {
+		return sum, nil
+	}
+	if u.content.once {
+		if _, whole := u.transfer.state(); !whole || algorithm != "sha256" {
+			return "", ErrNotReplayable
+		}
+		return hex.EncodeToString(u.sent.Sum(nil)), nil
+	}
+	r, err := u.content.Open()
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	n, err := io.Copy(h, r)
+	if err != nil {
+		return "", err
+	}
+	if n != u.content.Size {
+		return "", fmt.Errorf("%w: %s has %d bytes, not %d", ErrContentChanged, u.content.Name, n, u.content.Size)
+	}
+	u.sums[algorithm] = hex.EncodeToString(h.Sum(nil))
+	return u.sums[algorithm], nil
+}

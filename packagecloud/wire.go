@@ -1,0 +1,71 @@
+package packagecloud
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// The API gives the same field as text, number, null or "N/A", by type of
+// package and age of the answer. These types take any of them; what makes no
+// sense is the zero value.
+
+// text is a string; null and numbers are taken too.
+type text string
+
+func (t *text) UnmarshalJSON(data []byte) error {
+	var s string
+	if json.Unmarshal(data, &s) == nil {
+		*t = text(s)
+		return nil
+	}
+	if s := string(data); s != "null" && !strings.ContainsAny(s, "{[") {
+		*t = text(s)
+	}
+	return nil
+}
+
+// address is a URL; "" and "N/A" mean that there is none.
+type address string
+
+func (a *address) UnmarshalJSON(data []byte) error {
+	var t text
+	t.UnmarshalJSON(data)
+	if t != "N/A" {
+		*a = address(t)
+	}
+	return nil
+}
+
+// number is an integer, which also comes as text, such as "3732.0".
+type number int64
+
+func (n *number) UnmarshalJSON(data []byte) error {
+	s := strings.Trim(string(data), `"`)
+	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+		*n = number(i)
+	} else if f, err := strconv.ParseFloat(s, 64); err == nil && f >= 0 && f < 1<<62 {
+		*n = number(f)
+	}
+	return nil
+}
+
+// flag is a bool, which also comes as text or number.
+type flag bool
+
+func (b *flag) UnmarshalJSON(data []byte) error {
+	s := strings.Trim(string(data), `"`)
+	*b = s == "true" || s == "1"
+	return nil
+}
+
+// list is an array, or null; whatever isn't one is empty.
+type list[T any] []T
+
+func (l *list[T]) UnmarshalJSON(data []byte) error {
+	var items []T
+	if json.Unmarshal(data, &items) == nil {
+		*l = items
+	}
+	return nil
+}

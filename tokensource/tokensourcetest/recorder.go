@@ -1,0 +1,41 @@
+package tokensourcetest
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+// Recorder keeps events, so that a test can look at them. Its Record method is
+// a hook for CacheOptions.OnEvent and tokensource.WithHook. The zero Recorder is
+// ready, safe for concurrent use, and must not be copied.
+type Recorder struct {
+	mu     sync.Mutex
+	events []tokensource.Event
+}
+
+// Record keeps e.
+func (r *Recorder) Record(e tokensource.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+}
+
+// Events returns what was recorded, in order: all, or what is of these kinds.
+func (r *Recorder) Events(kinds ...tokensource.EventKind) []tokensource.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(r.events), func(e tokensource.Event) bool {
+		return len(kinds) > 0 && !slices.Contains(kinds, e.Kind)
+	})
+}
+
+// Kinds returns the kinds of what was recorded, in order.
+func (r *Recorder) Kinds() []tokensource.EventKind {
+	var kinds []tokensource.EventKind
+	for _, e := range r.Events() {
+		kinds = append(kinds, e.Kind)
+	}
+	return kinds
+}

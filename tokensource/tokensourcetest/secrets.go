@@ -1,0 +1,207 @@
+package tokensourcetest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/gob"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+// FindSecret looks in text for each secret: as it is, in base64 (both alphabets,
+// padded or not, also in the midst of more, as in Basic authentication), in
+// hexadecimal, URL-encoded, quoted, and as a list of bytes. It returns how the
+// first one shows, without the secret, or "". A secret should have eight bytes or
+// more, lest it be found by chance; empty ones are passed over.
+func FindSecret(text string, secrets ...string) string {
+	lower := strings.ToLower(text)
+	for i, secret := range secrets {
+		if secret == "" {
+			continue
+		}
+		for _, f := range forms(secret) {
+			in := text
+			if f.anyCase {
+				in = lower
+			}
+			if strings.Contains(in, f.text) {
+				return fmt.Sprintf("secret %d of %d shows %s", i+1, len(secrets), f.how)
+			}
+		}
+	}
+	return ""
+}
+
+// form is one way in which a secret shows. With anyCase, text is in lower case
+// and so must be what it is looked for in.
+type form struct {
+	how, text string
+	anyCase   bool
+}
+
+func forms(secret string) []form {
+	quoted := strconv.Quote(secret)
+	inJSON, _ := json.Marshal(secret)
+	found := []form{
+		{how: "as it is", text: secret},
+		{how: "with its letters' case changed", text: strings.ToLower(secret), anyCase: true},
+		{how: "quoted", text: quoted[1 : len(quoted)-1]},
+		{how: "as JSON", text: string(inJSON[1 : len(inJSON)-1])},
+		{how: "URL-encoded", text: strings.ToLower(url.QueryEscape(secret)), anyCase: true},
+		{how: "URL-encoded", text: strings.ToLower(url.PathEscape(secret)), anyCase: true},
+	}
+	// A byte's place within its group of three decides how base64 shows it.
+	for shift := range 3 {
+		padded := append(make([]byte, shift), secret...)
+		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			s := enc.EncodeToString(padded)
+			if len(padded)%3 != 0 {
+				s = s[:len(s)-1] // holds bits of what follows
+			}
+			found = append(found, form{how: "in base64", text: s[min((shift*8+5)/6, len(s)):]})
+		}
+	}
+	for _, sep := range []string{"", " ", ":", "%", `\x`, " 0x", ", 0x", ",0x"} {
+		var digits []string
+		for i := range len(secret) {
+			digits = append(digits, hex.EncodeToString([]byte{secret[i]}))
+		}
+		found = append(found, form{how: "in hexadecimal", text: strings.Join(digits, sep), anyCase: true})
+	}
+	for _, sep := range []string{" ", ", ", ","} {
+		var numbers []string
+		for i := range len(secret) {
+			numbers = append(numbers, strconv.Itoa(int(secret[i])))
+		}
+		found = append(found, form{how: "as a list of bytes", text: strings.Join(numbers, sep)})
+	}
+	return found
+}
+
+// AssertNoSecret fails t if value shows one of the secrets, in a form that
+// [FindSecret] knows, when it is printed: with every verb and flag of fmt, alone,
+// behind a pointer and inside other values, by slog at debug level as text and
+// as JSON, or by the encoders of the standard library. Of an error it also
+// looks at all that errors.Unwrap leads to. Errors, tokens and events are
+// searched by reflection as well, as debug printers do that follow pointers
+// into unexported fields.
+//
+// The failure says where, and shows neither the value nor the secret.
+func AssertNoSecret(t testing.TB, value any, secrets ...string) {
+	t.Helper()
+	for _, v := range unwrap(value) {
+		for where, text := range renderings(v) {
+			if how := FindSecret(text, secrets...); how != "" {
+				t.Errorf("a %T leaks: %s in %s", v, how, where)
+				return
+			}
+		}
+	}
+}
+
+// unwrap returns value and, of an error, all the errors it wraps.
+func unwrap(value any) []any {
+	values := []any{value}
+	switch e := value.(type) {
+	case interface{ Unwrap() error }:
+		if err := e.Unwrap(); err != nil {
+			values = append(values, unwrap(err)...)
+		}
+	case interface{ Unwrap() []error }:
+		for _, err := range e.Unwrap() {
+			values = append(values, unwrap(err)...)
+		}
+	}
+	return values
+}
+
+// renderings returns the texts that value can turn into, by where they show.
+func renderings(value any) map[string]string {
+	texts := map[string]string{}
+	type hidden struct{ v any }
+	for where, v := range map[string]any{
+		"":                        value,
+		" behind a pointer":       &value,
+		" in an unexported field": hidden{value},
+		" behind both":            &hidden{value},
+		" in a slice":             []any{value},
+		" in a map":               map[string]any{"k": value},
+	} {
+		for _, flags := range []string{"", "+", "#", " ", "0", "-", "+#", "# "} {
+			for _, verb := range "vsqxXdobBcUeEfFgGtTpw" {
+				format := "%" + flags + string(verb)
+				texts[format+where] = fmt.Sprintf(format, v)
+			}
+		}
+		texts["Sprint"+where] = fmt.Sprint(v)
+
+		var text, asJSON bytes.Buffer
+		options := &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}
+		slog.New(slog.NewTextHandler(&text, options)).Debug("m", "v", v, slog.Group("g", "v", v))
+		slog.New(slog.NewJSONHandler(&asJSON, options)).Debug("m", "v", v, slog.Group("g", "v", v))
+		texts["slog text"+where] = text.String()
+		texts["slog JSON"+where] = asJSON.String()
+
+		b, err := json.Marshal(v)
+		texts["encoding/json"+where] = fmt.Sprintf("%s %v", b, err)
+	}
+	b, err := xml.Marshal(value)
+	texts["encoding/xml"] = fmt.Sprintf("%s %v", b, err)
+	texts["encoding/gob"] = inGob(value)
+	switch value.(type) {
+	case error, tokensource.Token, tokensource.Event:
+		texts["memory, by reflection"] = strings.Join(dump(nil, reflect.ValueOf(value), 0), "\n")
+	}
+	return texts
+}
+
+// inGob returns what encoding/gob makes of value; it panics at some types.
+func inGob(value any) (text string) {
+	defer func() {
+		if v := recover(); v != nil {
+			text = fmt.Sprint(v)
+		}
+	}()
+	var buf bytes.Buffer
+	err := gob.NewEncoder(&buf).Encode(value)
+	return fmt.Sprintf("%s %v", buf.String(), err)
+}
+
+// dump appends all text that reflection reaches from v, unexported fields too.
+func dump(texts []string, v reflect.Value, depth int) []string {
+	if depth > 12 {
+		return texts
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return append(texts, v.String())
+	case reflect.Pointer, reflect.Interface:
+		return dump(texts, v.Elem(), depth+1)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			texts = dump(texts, v.Field(i), depth+1)
+		}
+	case reflect.Map:
+		for it := v.MapRange(); it.Next(); {
+			texts = dump(dump(texts, it.Key(), depth+1), it.Value(), depth+1)
+		}
+	case reflect.Slice, reflect.Array:
+		if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 {
+			return append(texts, string(v.Bytes()))
+		}
+		for i := range v.Len() {
+			texts = dump(texts, v.Index(i), depth+1)
+		}
+	}
+	return texts
+}
