@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
+)
+
+// jobs are what is compared, in the order of the turns.
+var jobs = []string{"bare-upload", "sdk-upload", "curl-upload", "bare-download", "sdk-download"}
+
+const (
+	jobVariable = "TRANSFER_JOB"
+	fileName    = "large_1.0_amd64.deb"
+	// distribution is the number of ubuntu/jammy.
+	distribution = "237"
+)
+
+// bench is a server in this process, and a file for its clients.
+type bench struct {
+	dir    string
+	file   string
+	cert   string
+	server *packagecloudtest.Server
+}
+
+// result is what one client's process took.
+type result struct {
+	wall, cpu time.Duration
+	peak      int64 // bytes
+}
+
+func newBench(size int64, tls bool) (*bench, error) {
+	dir, err := os.MkdirTemp("", "transfer")
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{dir: dir, file: filepath.Join(dir, fileName), cert: filepath.Join(dir, "ca.pem")}
+	f, err := os.Create(b.file)
+	if err != nil {
+		return nil, err
+	}
+	// Zeros, without taking room on the disk.
+	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+		return nil, err
+	}
+	b.server = packagecloudtest.NewServer(&packagecloudtest.Options{TLS: tls, SignedURLTTL: time.Hour})
+	b.server.CreateRepository("main", false)
+	if tls {
+		if err := os.WriteFile(b.cert, b.server.CertPEM(), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func (b *bench) close() {
+	b.server.Close()
+	os.RemoveAll(b.dir)
+}
+
+// run carries out one job in a process of its own. An upload begins without
+// the package, a download with it.
+func (b *bench) run(job string) (result, error) {
+	if strings.HasSuffix(job, "-upload") {
+		for _, p := range b.server.Packages("main") {
+			if err := b.remove(p); err != nil {
+				return result{}, err
+			}
+		}
+	}
+	cmd := b.command(job)
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		return result{}, fmt.Errorf("%w: %s", err, stderr.String())
+	}
+	r := result{wall: time.Since(start), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	if kib, err := strconv.ParseInt(strings.TrimSpace(out.String()), 10, 64); err == nil {
+		r.peak = kib << 10
+	}
+	if len(b.server.Packages("main")) != 1 {
+		return result{}, errors.New("the package is not there")
+	}
+	return r, nil
+}
+
+func (b *bench) command(job string) *exec.Cmd {
+	if job != "curl-upload" {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), jobVariable+"="+job, "TRANSFER_URL="+b.server.URL, "TRANSFER_TOKEN="+b.server.Token(),
+			"TRANSFER_FILE="+b.file, "TRANSFER_CERT="+b.cert)
+		return cmd
+	}
+	cmd := exec.Command("curl", "--silent", "--show-error", "--fail", "--cacert", b.cert, "--config", "-",
+		"--form", "package[distro_version_id]="+distribution, "--form", "package[package_file]=@"+b.file,
+		"--output", os.DevNull, b.server.URL+"/api/v1/repos/acme/main/packages.json")
+	if !strings.HasPrefix(b.server.URL, "https") {
+		cmd.Args = append(cmd.Args[:4], cmd.Args[6:]...)
+	}
+	cmd.Stdin = strings.NewReader("user = \"" + b.server.Token() + ":\"\n")
+	return cmd
+}
+
+func (b *bench) remove(p packagecloudtest.Package) error {
+	req, err := http.NewRequest(http.MethodDelete, b.server.URL+"/api/v1/repos/acme/main/"+p.DistroVersion+"/"+p.Filename, nil)
+	if err != nil {
+		return err
+	}
+	req.SetBasicAuth(b.server.Token(), "")
+	resp, err := b.server.Client().Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New("removing the package: " + resp.Status)
+	}
+	return nil
+}
+
+// trusting returns a copy of the standard transport that trusts the server.
+func trusting(cert string) (*http.Transport, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	pem, err := os.ReadFile(cert)
+	if errors.Is(err, os.ErrNotExist) {
+		return transport, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	transport.TLSClientConfig.RootCAs = pool
+	return transport, nil
+}

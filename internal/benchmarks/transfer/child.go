@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/packagecloud-go/sdk/backends/env"
+	"github.com/packagecloud-go/sdk/packagecloud"
+)
+
+// child does one job and prints the peak memory of its process in KiB.
+func child(job string) error {
+	transport, err := trusting(os.Getenv("TRANSFER_CERT"))
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: transport}
+	ctx := context.Background()
+	switch job {
+	case "bare-upload":
+		err = bareUpload(client)
+	case "bare-download":
+		err = bareDownload(client)
+	case "sdk-upload", "sdk-download":
+		err = sdk(ctx, job, client)
+	default:
+		err = fmt.Errorf("no job %q", job)
+	}
+	if err != nil {
+		return err
+	}
+	return printPeak()
+}
+
+func sdk(ctx context.Context, job string, client *http.Client) error {
+	c, err := packagecloud.New(env.New("TRANSFER_TOKEN"), packagecloud.WithBaseURL(os.Getenv("TRANSFER_URL")), packagecloud.WithHTTPClient(client))
+	if err != nil {
+		return err
+	}
+	repo := c.Repository("acme", "main")
+	if job == "sdk-upload" {
+		_, err := repo.Upload(ctx, packagecloud.File(os.Getenv("TRANSFER_FILE")), &packagecloud.UploadOptions{Distribution: "ubuntu/jammy"})
+		return err
+	}
+	pkg, err := repo.Find(ctx, "ubuntu/jammy", fileName)
+	if err != nil {
+		return err
+	}
+	return repo.DownloadFile(ctx, pkg, os.Getenv("TRANSFER_FILE")+".fetched")
+}
+
+// bareUpload is the least that streams a multipart body.
+func bareUpload(client *http.Client) error {
+	f, err := os.Open(os.Getenv("TRANSFER_FILE"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	var head strings.Builder
+	w := multipart.NewWriter(&head)
+	w.WriteField("package[distro_version_id]", distribution)
+	if _, err := w.CreateFormFile("package[package_file]", filepath.Base(f.Name())); err != nil {
+		return err
+	}
+	tail := "\r\n--" + w.Boundary() + "--\r\n"
+	body := io.MultiReader(strings.NewReader(head.String()), f, strings.NewReader(tail))
+	req, err := http.NewRequest(http.MethodPost, os.Getenv("TRANSFER_URL")+"/api/v1/repos/acme/main/packages.json", body)
+	if err != nil {
+		return err
+	}
+	req.ContentLength = int64(head.Len()) + info.Size() + int64(len(tail))
+	req.Header.Set("Content-Type", w.FormDataContentType())
+	req.SetBasicAuth(os.Getenv("TRANSFER_TOKEN"), "")
+	return finish(client, req, http.StatusCreated, io.Discard)
+}
+
+// bareDownload copies to a file with a SHA-256 on the way.
+func bareDownload(client *http.Client) error {
+	f, err := os.Create(os.Getenv("TRANSFER_FILE") + ".bare")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	req, err := http.NewRequest(http.MethodGet, os.Getenv("TRANSFER_URL")+"/acme/main/packages/ubuntu/jammy/"+fileName+"/download", nil)
+	if err != nil {
+		return err
+	}
+	if err := finish(client, req, http.StatusOK, io.MultiWriter(f, sha256.New())); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func finish(client *http.Client, req *http.Request, status int, w io.Writer) error {
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != status {
+		return fmt.Errorf("the server answered %s", resp.Status)
+	}
+	_, err = io.Copy(w, resp.Body)
+	return err
+}
+
+// printPeak reads the high-water mark of this process alone: that of getrusage
+// includes the parent's at the time of the fork.
+func printPeak() error {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return nil // another system: no figure
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			fmt.Println(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
+		}
+	}
+	return nil
+}
