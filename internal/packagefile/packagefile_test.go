@@ -40,7 +40,7 @@ func TestRead_EveryTypeFromItsContentWhateverItsFileName(t *testing.T) {
 			Description: "the jake tool\nTells things.\n\nAnd more.", Licenses: []string{},
 			Dependencies: []Dependency{{"depends", []string{"dpkg (>= 1.15.4) | install-info", "libc6 (>= 2.4)"}}, {"suggests", []string{"indent"}}},
 		}},
-		{Deb, "x", pt.Ar(pt.File{Name: "debian-binary", Content: "2.0\n"}, pt.File{Name: "control.tar/", Content: string(pt.Tar(pt.File{Name: "control", Content: pt.Control("j", "1", "all")}))}), Info{
+		{Deb, "x", pt.Ar(pt.File{Name: "debian-binary", Content: "2.0\n"}, pt.File{Name: "_odd", Content: "odd"}, pt.File{Name: "control.tar/", Content: string(pt.Tar(pt.File{Name: "control", Content: pt.Control("j", "1", "all")}))}), Info{
 			Name: "j", Version: "1", Architecture: "all", Description: "the j tool\nTells things.\n\nAnd more.", Licenses: []string{},
 		}},
 		{RPM, "x", pt.RPM("jake", "1.0", "1.el6", "x86_64"), Info{
@@ -169,6 +169,13 @@ func TestDetect(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), "name its type") {
 			t.Errorf("Detect(%q): %v; it should say what to do", test.name, err)
 		}
+	}
+}
+
+func TestDetect_SaysWhatAnAmbiguousFileLooksLike(t *testing.T) {
+	both := pt.TarGz(pt.File{Name: "a/Chart.yaml", Content: "name: a\nversion: 1\n"}, pt.File{Name: "package/package.json", Content: `{"name":"a","version":"1"}`})
+	if _, err := Detect("a-1.0.tgz", bytes.NewReader(both), int64(len(both))); err == nil || !strings.Contains(err.Error(), "node and helm") {
+		t.Errorf("got %v", err)
 	}
 }
 

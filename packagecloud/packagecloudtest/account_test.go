@@ -45,6 +45,18 @@ func TestTokens_RotateRevokeAndOverlap(t *testing.T) {
 	anonymous(t, s, "GET", "/api/v1/repos", third).want(t, 200, "")
 }
 
+func TestTokenSource_FollowsRotation(t *testing.T) {
+	s := start(t, nil)
+	source := s.TokenSource()
+	for range 2 {
+		tok, err := source.Token(t.Context())
+		if err != nil || tok.Reveal() != s.Token() || tok.Metadata().BaseURL != s.URL {
+			t.Errorf("%v, %v", tok, err)
+		}
+		s.RotateToken()
+	}
+}
+
 func TestTokenJSON(t *testing.T) {
 	s := start(t, &packagecloudtest.Options{Email: "hi@hi.com", Password: "Asdd45"})
 	req := func(user, password string) response {
@@ -163,6 +175,12 @@ func TestRequests(t *testing.T) {
 	do(t, s, "POST", "/api/v1/repos.json", "application/json", `{"repository":{"name":"x"}}`).want(t, 201, "")
 	if r := last(t, s); r.BodyBytes != 27 || r.Status != 201 {
 		t.Errorf("%+v", r)
+	}
+	revoked := s.Token()
+	s.RotateToken()
+	get(t, s, "/api/v1/"+revoked).want(t, 404, "")
+	if r := last(t, s); r.Path != "/api/v1/[redacted]" {
+		t.Errorf("a revoked token is in the log: %+v", r)
 	}
 	s.ResetRequests()
 	if n := len(s.Requests()); n != 0 {

@@ -283,6 +283,10 @@ func TestUpload_DSCWithWrongSourceIsRefused(t *testing.T) {
 	upload(t, s, "main", jammy, "jake.dsc", dsc,
 		"package[source_files][]", sources[0].Name+"\x00tampered",
 		"package[source_files][]", sources[1].Name+"\x00"+sources[1].Content).want(t, 422, "")
+	size := fmt.Sprintf(" %d %s", len(sources[0].Content), sources[0].Name)
+	upload(t, s, "main", jammy, "jake.dsc", []byte(strings.ReplaceAll(string(dsc), size, " 1 "+sources[0].Name)),
+		"package[source_files][]", sources[0].Name+"\x00"+sources[0].Content,
+		"package[source_files][]", sources[1].Name+"\x00"+sources[1].Content).want(t, 422, "")
 }
 
 func TestUpload_Strict(t *testing.T) {
@@ -524,6 +528,7 @@ func TestPromote_EveryType(t *testing.T) {
 		if typ == "alpine" {
 			continue
 		}
+		anonymous(t, s, "GET", f["download_url"].(string), "").want(t, 302, "")
 		target := f["promote_url"].(string)
 		got := post(t, s, target, "destination", "acme/secret").want(t, 200, "").object(t)
 		keys(t, typ, got, detailKeys)

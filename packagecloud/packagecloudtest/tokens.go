@@ -1,8 +1,11 @@
 package packagecloudtest
 
 import (
+	"context"
 	"net/http"
 	"strings"
+
+	"github.com/packagecloud-go/sdk/tokensource"
 )
 
 // credential is who a request says it comes from.
@@ -85,6 +88,13 @@ func (s *Server) Token() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.token
+}
+
+// TokenSource returns a source of the newest API token, which follows rotation.
+func (s *Server) TokenSource() tokensource.TokenSource {
+	return tokensource.Func(func(context.Context) (tokensource.Token, error) {
+		return tokensource.NewToken(s.Token(), tokensource.Metadata{Origin: "packagecloudtest", BaseURL: s.URL})
+	})
 }
 
 // RotateToken replaces the API token, as its owner does on the service's site.
