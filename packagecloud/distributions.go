@@ -25,6 +25,20 @@ type Distribution struct {
 	Versions    []DistributionVersion `json:"versions"`
 }
 
+// UnmarshalJSON takes the values that are missing, null or of another kind.
+func (d *Distribution) UnmarshalJSON(data []byte) error {
+	var w struct {
+		DisplayName text                      `json:"display_name"`
+		IndexName   text                      `json:"index_name"`
+		Versions    list[DistributionVersion] `json:"versions"`
+	}
+	if err := json.Unmarshal(data, &w); err != nil {
+		return errors.New("packagecloud: a distribution isn't a JSON object")
+	}
+	*d = Distribution{string(w.DisplayName), string(w.IndexName), w.Versions}
+	return nil
+}
+
 // DistributionVersion is a release of a distribution.
 type DistributionVersion struct {
 	ID            int    `json:"id"`
@@ -156,6 +170,7 @@ func lookup(groups map[string][]Distribution, group, name string) (place, error)
 
 // near returns the names that look most like name.
 func near(distributions []Distribution, name string) []string {
+	name = name[:min(len(name), 100)]
 	type candidate struct {
 		name     string
 		distance int

@@ -1,7 +1,7 @@
 package packagecloud
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -52,8 +52,9 @@ type download struct {
 	readToken       tokensource.TokenSource
 	authenticator   http.RoundTripper
 
-	hash    hash.Hash // of what was written; nil without a checksum
-	want    string
+	newHash func() hash.Hash
+	hash    hash.Hash // of what was written
+	want    string    // "" if the server gives no checksum
 	written int64
 	total   int64
 	etag    string // strong; of the answer that the first bytes came from
@@ -105,7 +106,13 @@ func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string
 		return err
 	}
 	// The name must not outlive a crash that the content doesn't.
-	if err := cmp.Or(f.Sync(), f.Close(), os.Rename(temporary, path)); err != nil {
+	if err = f.Sync(); err == nil {
+		err = f.Close()
+	}
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
 		return fmt.Errorf("packagecloud: %w", err)
 	}
 	return nil
@@ -134,12 +141,16 @@ func (d *download) prepare(ctx context.Context, r *Repository) error {
 	d.pkg = pkg
 	switch {
 	case pkg.SHA256 != "":
-		d.hash, d.want = sha256.New(), pkg.SHA256
+		d.newHash, d.want = sha256.New, pkg.SHA256
 	case pkg.SHA512 != "":
-		d.hash, d.want = sha512.New(), pkg.SHA512
+		d.newHash, d.want = sha512.New, pkg.SHA512
 	case !d.allowUnverified:
 		return fmt.Errorf("%w: %s; AllowUnverified accepts it as it is", ErrNoChecksum, pkg.Filename)
 	}
+	if d.want == "" {
+		d.newHash = sha256.New // for what is sent again after a cut
+	}
+	d.hash = d.newHash()
 	if pkg.DownloadURL.IsZero() {
 		return fmt.Errorf("packagecloud: the server gives no address to download %s from", pkg.Filename)
 	}
@@ -171,17 +182,15 @@ func (d *download) run(ctx context.Context) error {
 		if err == nil {
 			return d.verify()
 		}
-		if ctx.Err() != nil || !errors.Is(err, errCut) && !expired(err) {
-			return err
-		}
 		if d.written > before {
 			try = 1 // it moves
 		}
-		if try >= maxTries {
+		pause, again := d.client.again(ctx, request{readOnly: true}, err, try)
+		if !again && !(try == 1 && ctx.Err() == nil && expired(err)) {
 			return err
 		}
 		d.client.logger.DebugContext(ctx, "packagecloud download resumes", "file", d.pkg.Filename, "at", d.written, "error", err.Error())
-		if sleep(ctx, d.client.backoff(try)) != nil {
+		if sleep(ctx, max(pause, d.client.backoff(try))) != nil {
 			return contextError(ctx, err)
 		}
 	}
@@ -198,7 +207,7 @@ func (d *download) verify() error {
 	if d.pkg.Size > 0 && d.written != d.pkg.Size {
 		return fmt.Errorf("%w: %s has %d bytes, but %d came", ErrChecksum, d.pkg.Filename, d.pkg.Size, d.written)
 	}
-	if d.hash == nil {
+	if d.want == "" {
 		return nil
 	}
 	if have := hex.EncodeToString(d.hash.Sum(nil)); !strings.EqualFold(have, d.want) {
@@ -219,7 +228,7 @@ func (d *download) fetch(ctx context.Context) error {
 	if d.authenticator != nil {
 		credential = tokensource.Token{}
 	}
-	resp, err := d.client.do(ctx, request{
+	resp, err := d.client.once(ctx, request{
 		method: http.MethodGet, readOnly: true, url: address.String(), header: header,
 		endpoint:   "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",
 		credential: credential, authenticator: d.authenticator,
@@ -239,7 +248,7 @@ func (d *download) fetch(ctx context.Context) error {
 		d.etag = strongETag(resp.Header)
 	}
 	if err := d.copy(resp.Body, skip); err != nil {
-		if _, ok := errors.AsType[*writeError](err); ok || ctx.Err() != nil {
+		if _, ok := errors.AsType[*writeError](err); ok || ctx.Err() != nil || errors.Is(err, ErrChecksum) {
 			return fmt.Errorf("packagecloud: %s: %w", d.pkg.Filename, err)
 		}
 		return newTransportError(http.MethodGet, "download of "+d.pkg.Filename, resp.Request, fmt.Errorf("%w after %d bytes: %w", errCut, d.written, err))
@@ -267,8 +276,12 @@ func strongETag(header http.Header) string {
 // The checksum is over what was written.
 func (d *download) copy(body io.Reader, skip int64) error {
 	if skip > 0 {
-		if _, err := io.CopyN(io.Discard, body, skip); err != nil {
+		again := d.newHash()
+		if _, err := io.CopyN(again, body, skip); err != nil {
 			return err
+		}
+		if !bytes.Equal(again.Sum(nil), d.hash.Sum(nil)) {
+			return fmt.Errorf("%w: the server sent other content after a cut than before it; download it again", ErrChecksum)
 		}
 	}
 	buf := make([]byte, 64<<10)
@@ -283,9 +296,7 @@ func (d *download) copy(body io.Reader, skip int64) error {
 				return &writeError{werr}
 			}
 			d.written += int64(n)
-			if d.hash != nil {
-				d.hash.Write(buf[:n])
-			}
+			d.hash.Write(buf[:n])
 			if d.progress != nil {
 				d.progress(d.written, d.total)
 			}

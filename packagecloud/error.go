@@ -1,7 +1,6 @@
 package packagecloud
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -96,6 +96,12 @@ func (e *Error) messages() string {
 // Is reports whether the error is of kind target.
 func (e *Error) Is(target error) bool { return slices.Contains(e.kinds, target) }
 
+// refused reports whether the server did nothing and says when to come back.
+func (e *Error) refused() bool {
+	return e.RetryAfter > 0 && !e.Is(ErrQuota) &&
+		(e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusServiceUnavailable)
+}
+
 // Body returns the answer as it came, up to 64 KiB, with the token struck out.
 // It may hold anything else; don't log it unread.
 func (e *Error) Body() []byte {
@@ -106,12 +112,15 @@ func (e *Error) Body() []byte {
 }
 
 func newError(method, endpoint string, resp *http.Response, body []byte) *Error {
-	body = []byte(strike(string(body), resp.Request))
+	clean := func(s string) string { return strike(s, resp.Request) }
+	fields := parseFields(body, clean)
+	body = []byte(clean(string(body)))
+	body = body[:min(len(body), maxErrorBody)]
 	e := &Error{
 		StatusCode: resp.StatusCode,
 		Method:     method,
 		Endpoint:   endpoint,
-		Fields:     parseFields(body),
+		Fields:     fields,
 		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
 		body:       func() []byte { return body },
 	}
@@ -146,12 +155,16 @@ func classify(e *Error, body string) (kinds []error, hint string) {
 	case http.StatusOK: // the body says otherwise
 		return []error{ErrNotFound}, "it isn't there, or the token can't see it"
 	}
+	if e.StatusCode >= 500 && kinds == nil {
+		hint = "the server failed; try again later"
+	}
 	return kinds, hint
 }
 
 // parseFields reads an error body: an object whose values are a message or an
-// array of them. Anything else gives nil.
-func parseFields(body []byte) map[string][]string {
+// array of them. Anything else gives nil. Texts are cleaned before they are cut,
+// since half a token is one too many.
+func parseFields(body []byte, clean func(string) string) map[string][]string {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil {
 		return nil
@@ -161,15 +174,15 @@ func parseFields(body []byte) map[string][]string {
 		if len(fields) == 20 {
 			break
 		}
-		key = shorten(key, 100)
+		key = shorten(clean(key), 100)
 		var one string
 		var many []any
 		switch {
 		case json.Unmarshal(raw, &one) == nil:
-			fields[key] = []string{shorten(one, 500)}
+			fields[key] = []string{shorten(clean(one), 500)}
 		case json.Unmarshal(raw, &many) == nil:
 			for _, m := range many[:min(len(many), 20)] {
-				fields[key] = append(fields[key], shorten(fmt.Sprint(m), 500))
+				fields[key] = append(fields[key], shorten(clean(fmt.Sprint(m)), 500))
 			}
 		}
 	}
@@ -198,8 +211,8 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 	if value = strings.TrimSpace(value); value == "" {
 		return 0
 	}
-	if d, err := time.ParseDuration(value + "s"); err == nil && !strings.ContainsAny(value, "smhnuµ.-+") {
-		return d
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
 	}
 	if t, err := http.ParseTime(value); err == nil {
 		return max(0, t.Sub(now))
@@ -216,14 +229,15 @@ type transportError struct {
 
 func newTransportError(method, endpoint string, req *http.Request, err error) error {
 	cause := err
-	if u, ok := errors.AsType[*url.Error](err); ok {
+	for { // its text has the URL
+		u, ok := errors.AsType[*url.Error](cause)
+		if !ok {
+			break
+		}
 		cause = u.Err
 	}
 	if t, ok := errors.AsType[*tokenError](cause); ok {
 		return t
-	}
-	if errors.Is(cause, errStall) {
-		cause = cmp.Or(ErrStalled, cause)
 	}
 	return &transportError{method, endpoint, strike(shorten(cause.Error(), 500), req), func() error { return cause }}
 }

@@ -42,7 +42,11 @@ func (u *upload) delete(ctx context.Context, pkg *Package) error {
 	if _, err := u.digest("sha256", sha256.New()); err != nil {
 		return fmt.Errorf("packagecloud: nothing was replaced: %w", err)
 	}
-	if err := u.repo.Delete(ctx, pkg); err != nil && !errors.Is(err, ErrNotFound) {
+	switch err := u.repo.Delete(ctx, pkg); {
+	case err == nil || errors.Is(err, ErrNotFound):
+	case ambiguous(err):
+		return fmt.Errorf("packagecloud: %s may be deleted, and nothing was sent in its place; upload again: %w", pkg.Filename, err)
+	default:
 		return fmt.Errorf("packagecloud: %s was not replaced: %w", pkg.Filename, err)
 	}
 	u.deleted = true
@@ -53,7 +57,7 @@ func (u *upload) afterDelete(err error) error {
 	if !u.deleted {
 		return err
 	}
-	return fmt.Errorf("packagecloud: the old %s was deleted and the new one is not there; upload it again: %w", u.content.Name, err)
+	return fmt.Errorf("packagecloud: the old %s was deleted and the new one has not certainly arrived; upload it again: %w", u.content.Name, err)
 }
 
 // renamed carries out IfExists when the server found a duplicate that before

@@ -63,43 +63,38 @@ func newForm(fields map[string]string, files []part) *form {
 // transfer is what happens to the bodies of one upload, over all tries.
 type transfer struct {
 	progress func(sent, total int64) // may be nil
-	touch    func(done bool)         // something was read, or all was
 	tee      io.Writer               // of the only content, if it can be read once; may be nil
 
-	mu    sync.Mutex
-	err   error // of reading a content
-	whole bool  // the last body was read to its end
+	mu      sync.Mutex
+	current *formBody // the last one opened
 }
 
-func (t *transfer) fail(err error) {
+// state returns the error of reading a content, and whether the last byte was
+// handed out: without it the server can't have got a package.
+func (t *transfer) state() (err error, whole bool) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.err = err
+	b := t.current
+	t.mu.Unlock()
+	if b == nil {
+		return nil, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err, b.whole
 }
 
-func (t *transfer) reset() {
+// open returns the body from its beginning. Progress goes back to zero. The
+// body before is closed, since net/http may read on in it for a while after it
+// has returned an answer or an error.
+func (f *form) open(t *transfer, watch *watchdog) (io.ReadCloser, error) {
+	body := &formBody{form: f, transfer: t, watch: watch}
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.err, t.whole = nil, false
-}
-
-func (t *transfer) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.whole = true
-}
-
-// state returns the error of reading a content, and whether all was sent.
-func (t *transfer) state() (error, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.err, t.whole
-}
-
-// open returns the body from its beginning. Progress goes back to zero.
-func (f *form) open(t *transfer) (io.ReadCloser, error) {
-	t.reset()
-	body := &formBody{form: f, transfer: t}
+	before := t.current
+	t.current = body
+	t.mu.Unlock()
+	if before != nil {
+		before.Close()
+	}
 	for _, s := range f.segments {
 		if s.content != nil {
 			body.total += s.content.Size
@@ -115,9 +110,12 @@ func (f *form) open(t *transfer) (io.ReadCloser, error) {
 type formBody struct {
 	form     *form
 	transfer *transfer
+	watch    *watchdog
 	total    int64
 
 	mu      sync.Mutex // Close may come while net/http still reads
+	err     error      // of reading a content
+	whole   bool       // all was handed out
 	index   int
 	offset  int64 // in the segment
 	sent    int64 // of all contents
@@ -137,6 +135,10 @@ func (b *formBody) Read(p []byte) (int, error) {
 			if b.offset < int64(len(s.text)) {
 				n := copy(p, s.text[b.offset:])
 				b.offset += int64(n)
+				if b.index == len(b.form.segments)-1 && b.offset == int64(len(s.text)) {
+					b.whole = true
+					b.watch.allow(answerTimeout)
+				}
 				return n, nil
 			}
 			b.next()
@@ -144,7 +146,7 @@ func (b *formBody) Read(p []byte) (int, error) {
 		}
 		n, done, err := b.readContent(s.content, p)
 		if err != nil {
-			b.transfer.fail(err)
+			b.err = err
 			return 0, err
 		}
 		if done {
@@ -155,12 +157,10 @@ func (b *formBody) Read(p []byte) (int, error) {
 			if b.transfer.progress != nil {
 				b.transfer.progress(b.sent, b.total)
 			}
-			b.transfer.touch(false)
+			b.watch.touch()
 			return n, nil
 		}
 	}
-	b.transfer.end()
-	b.transfer.touch(true)
 	return 0, io.EOF
 }
 

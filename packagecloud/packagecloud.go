@@ -37,7 +37,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +51,7 @@ const DefaultBaseURL = "https://packagecloud.io"
 const (
 	defaultRotationWait = 10 * time.Second
 	stallTimeout        = time.Minute
+	expectTimeout       = time.Second
 )
 
 // Client talks to one packagecloud server. It is safe for concurrent use and
@@ -66,7 +66,6 @@ type Client struct {
 
 	distributions    distributionCache
 	ignoresExpect    atomic.Bool // the server answered no "Expect: 100-continue"
-	continueOnce     sync.Once
 	stall            time.Duration
 	backoffBase      time.Duration
 	unknownOutcomeAt []time.Duration // pauses before each look for a lost upload
@@ -100,8 +99,9 @@ func WithBaseURL(url string) Option {
 
 // WithHTTPClient sends requests through client's Transport: it brings proxies,
 // private certification authorities and client certificates. The client is
-// not changed; its Timeout, Jar and CheckRedirect are not used. Nil is the same
-// as leaving the option out.
+// not changed; its Timeout, Jar and CheckRedirect are not used. A Client copies
+// an *[http.Transport] without an ExpectContinueTimeout and gives it one, since
+// large uploads wait for leave to send. Nil is the same as leaving the option out.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) error { c.httpClient = client; return nil }
 }
@@ -174,6 +174,9 @@ func configure(options []Option) (*config, error) {
 }
 
 func newClient(source tokensource.TokenSource, cfg *config) (*Client, error) {
+	if cfg.httpClient != nil {
+		cfg.httpClient = &http.Client{Transport: patient(cfg.httpClient.Transport)}
+	}
 	transport, err := newTransport(source, cfg)
 	if err != nil {
 		return nil, err
@@ -188,6 +191,18 @@ func newClient(source tokensource.TokenSource, cfg *config) (*Client, error) {
 	}
 	c.api, c.plain = ownClient(transport), ownClient(transport.next)
 	return c, nil
+}
+
+// patient makes sure that a request which asks "Expect: 100-continue" waits for
+// the answer.
+func patient(transport http.RoundTripper) http.RoundTripper {
+	t, ok := transport.(*http.Transport)
+	if !ok || t == nil || t.ExpectContinueTimeout != 0 {
+		return transport
+	}
+	t = t.Clone()
+	t.ExpectContinueTimeout = expectTimeout
+	return t
 }
 
 // ownClient leaves redirects to the caller: its own would carry headers along.

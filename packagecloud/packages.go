@@ -94,7 +94,7 @@ func (p *Package) UnmarshalJSON(data []byte) error {
 			Names   list[text] `json:"dependencies"`
 		}] `json:"dependencies"`
 
-		DownloadURL        address `json:"download_url"`
+		DownloadURL        text    `json:"download_url"`
 		PackageURL         address `json:"package_url"`
 		SelfURL            address `json:"self_url"`
 		VersionsURL        address `json:"versions_url"`
@@ -111,10 +111,7 @@ func (p *Package) UnmarshalJSON(data []byte) error {
 	if w.Package != nil && w.Filename == "" {
 		return p.UnmarshalJSON(*w.Package)
 	}
-	download, err := NewSecretURL(string(w.DownloadURL))
-	if err != nil {
-		return err
-	}
+	download, _ := NewSecretURL(string(w.DownloadURL))          // none if it is odd
 	created, _ := time.Parse(time.RFC3339, string(w.CreatedAt)) // zero if it is odd
 	*p = Package{
 		Name: string(w.Name), Version: string(w.Version), Release: string(w.Release), Epoch: int64(w.Epoch),
@@ -286,12 +283,12 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 // ambiguous reports whether the server may have done what it was asked.
 func ambiguous(err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok {
-		return e.StatusCode >= 500
+		return e.StatusCode >= 500 && !e.refused()
 	}
 	if _, ok := errors.AsType[*answerError](err); ok {
 		return true
 	}
-	return transient(err) && !neverSent(err)
+	return reached(err) && !neverSent(err)
 }
 
 // Promote moves pkg to another repository, such as "acme/stable", and returns

@@ -1,6 +1,7 @@
 package packagecloud
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -24,18 +25,25 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 		visited := map[string]bool{}
 		var before map[string]bool
 		for {
-			visited[r.url] = true
-			var items list[T]
+			address, err := c.resolve(ctx, r.url)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if visited[address.String()] {
+				yield(nil, fmt.Errorf("packagecloud: %s %s: the pages go in a circle; this is a fault of the server", r.method, r.endpoint))
+				return
+			}
+			visited[address.String()] = true
+			var items []T
 			header, err := c.call(ctx, r, &items)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			total := header.Get("Total")
-			if first == "" {
-				first = total
-			}
-			changed = changed || total != first
+			first = cmp.Or(first, total)
+			changed = changed || total != "" && total != first
 			seen := make(map[string]bool, len(items))
 			for i := range items {
 				k := key(&items[i])
@@ -50,10 +58,6 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 			next := nextLink(header)
 			if next == "" {
 				break
-			}
-			if visited[next] {
-				yield(nil, fmt.Errorf("packagecloud: %s %s: the pages go in a circle", r.method, r.endpoint))
-				return
 			}
 			r.url, before = next, seen
 		}

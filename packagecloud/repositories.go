@@ -33,17 +33,17 @@ type RepositoryInfo struct {
 // UnmarshalJSON reads the forms of lists and of a single repository.
 func (r *RepositoryInfo) UnmarshalJSON(data []byte) error {
 	var w struct {
-		Name         text   `json:"name"`
-		FullName     text   `json:"fqname"`
-		Path         text   `json:"path"`
-		URL          text   `json:"url"`
-		Type         text   `json:"repo_type"`
-		Private      flag   `json:"private"`
-		CreatedAt    text   `json:"created_at"`
-		UpdatedAt    text   `json:"updated_at"`
-		LastPush     text   `json:"last_push_human"`
-		PackageCount text   `json:"package_count_human"`
-		Installs     number `json:"total_installs_count"`
+		Name         text    `json:"name"`
+		FullName     text    `json:"fqname"`
+		Path         text    `json:"path"`
+		URL          address `json:"url"`
+		Type         text    `json:"repo_type"`
+		Private      flag    `json:"private"`
+		CreatedAt    text    `json:"created_at"`
+		UpdatedAt    text    `json:"updated_at"`
+		LastPush     text    `json:"last_push_human"`
+		PackageCount text    `json:"package_count_human"`
+		Installs     number  `json:"total_installs_count"`
 		URLs         struct {
 			InstallScript text `json:"install_script"`
 		} `json:"urls"`
@@ -51,12 +51,7 @@ func (r *RepositoryInfo) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &w); err != nil {
 		return errors.New("packagecloud: a repository isn't a JSON object")
 	}
-	script, err := NewSecretURL(string(w.URLs.InstallScript))
-	if err != nil {
-		// "script.:package_type.sh" is a template; its port-like colon is in
-		// the path, so this is some other oddity, and no reason to fail.
-		script = SecretURL{}
-	}
+	script, _ := NewSecretURL(string(w.URLs.InstallScript)) // none if it is odd
 	created, _ := time.Parse(time.RFC3339, string(w.CreatedAt))
 	updated, _ := time.Parse(time.RFC3339, string(w.UpdatedAt))
 	*r = RepositoryInfo{
@@ -114,7 +109,7 @@ func (c *Client) CreateRepository(ctx context.Context, name string, options *Cre
 	req := formRequest(url.Values{"repository[name]": {name}, "repository[private]": {private}})
 	req.url, req.endpoint = "/api/v1/repos.json", "/api/v1/repos.json"
 	var out struct {
-		URL string `json:"url"`
+		URL address `json:"url"`
 	}
 	if _, err := c.call(ctx, req, &out); err != nil {
 		if ambiguous(err) {
@@ -122,7 +117,7 @@ func (c *Client) CreateRepository(ctx context.Context, name string, options *Cre
 		}
 		return "", err
 	}
-	return out.URL, nil
+	return string(out.URL), nil
 }
 
 // Info returns what the server tells of the repository.
@@ -153,6 +148,6 @@ func formRequest(form url.Values) request {
 		method: http.MethodPost,
 		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 		size:   int64(len(encoded)),
-		body:   func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(encoded)), nil },
+		body:   func(*watchdog) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(encoded)), nil },
 	}
 }

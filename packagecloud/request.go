@@ -32,13 +32,12 @@ type request struct {
 	url      string // absolute, or a path on the base URL's host
 	header   http.Header
 
-	body          func() (io.ReadCloser, error) // nil for none
-	size          int64                         // of the body
-	readOnly      bool                          // may be repeated at will
-	noToken       bool                          // sent without the API token
-	credential    tokensource.Token             // sent to url's host instead of the API token
-	authenticator http.RoundTripper             // used instead of the client's, for a read token
-	watch         *watchdog                     // of the transfer; do makes one if nil
+	body          func(*watchdog) (io.ReadCloser, error) // nil for none
+	size          int64                                  // of the body
+	readOnly      bool                                   // may be repeated at will
+	noToken       bool                                   // sent without the API token
+	credential    tokensource.Token                      // sent to url's host instead of the API token
+	authenticator http.RoundTripper                      // used instead of the client's, for a read token
 }
 
 // apiPath joins escaped path elements below /api/v1. An element that can't be a
@@ -94,13 +93,13 @@ func (c *Client) resolve(ctx context.Context, address string) (*url.URL, error) 
 	return base.ResolveReference(u), nil
 }
 
-// do sends r, follows redirects, retries what is safe to repeat, and returns an
-// answer with a 2xx status. The caller closes its body.
-func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
+// call sends r, decodes the JSON of the answer into out, which may be nil, and
+// retries what is safe to repeat.
+func (c *Client) call(ctx context.Context, r request, out any) (http.Header, error) {
 	for try := 1; ; try++ {
-		resp, err := c.once(ctx, r)
+		header, err := c.exchange(ctx, r, out)
 		if err == nil {
-			return resp, nil
+			return header, nil
 		}
 		pause, again := c.again(ctx, r, err, try)
 		if !again {
@@ -111,6 +110,19 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 			return nil, contextError(ctx, err)
 		}
 	}
+}
+
+func (c *Client) exchange(ctx context.Context, r request, out any) (http.Header, error) {
+	resp, err := c.once(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	drain(resp.Body)
+	if err != nil {
+		return nil, newTransportError(r.method, r.endpoint, resp.Request, err)
+	}
+	return resp.Header, decodeAnswer(r, resp, body, out)
 }
 
 // contextError adds to the end of a context what went wrong before.
@@ -126,20 +138,13 @@ func (c *Client) again(ctx context.Context, r request, err error, try int) (time
 	}
 	pause := c.backoff(try)
 	if e, ok := errors.AsType[*Error](err); ok {
-		switch e.StatusCode {
-		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-			// A spent quota is not hammered.
-			refused := e.RetryAfter > 0 && !errors.Is(e, ErrQuota)
-			if !refused && (e.StatusCode == http.StatusTooManyRequests || !r.readOnly) {
-				return 0, false
-			}
+		if e.refused() {
 			return max(pause, e.RetryAfter), e.RetryAfter <= maxPause
-		case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusRequestTimeout:
-			return pause, r.readOnly
 		}
-		return 0, false
+		// A 429 without a time is a spent quota, which is not hammered.
+		return pause, r.readOnly && (e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout)
 	}
-	return pause, transient(err) && (r.readOnly || neverSent(err))
+	return pause, reached(err) && (r.readOnly || neverSent(err))
 }
 
 // backoff doubles from a quarter of a second, with 50% of jitter.
@@ -148,8 +153,9 @@ func (c *Client) backoff(try int) time.Duration {
 	return time.Duration(float64(d) * (0.75 + rand.Float64()/2))
 }
 
-// transient reports whether a request without an answer may get one next time.
-func transient(err error) bool {
+// reached reports whether a request without an answer may have reached the
+// server, or may next time.
+func reached(err error) bool {
 	if _, ok := errors.AsType[*transportError](err); !ok {
 		return false
 	}
@@ -159,10 +165,7 @@ func transient(err error) bool {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return false
 	}
-	if errors.Is(err, errRedirect) {
-		return false
-	}
-	return !errors.Is(err, context.Canceled)
+	return !errors.Is(err, errRedirect)
 }
 
 // neverSent reports whether no connection was made.
@@ -180,13 +183,10 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	watch := r.watch
-	if watch == nil {
-		watch = newWatchdog(ctx, c.stall)
-	}
+	watch := newWatchdog(ctx, c.stall)
 	credential := r.credential
 	for hop := 0; ; hop++ {
-		req, err := c.newRequest(watch.ctx, r, target)
+		req, err := c.newRequest(watch, r, target)
 		if err != nil {
 			watch.stop()
 			return nil, err
@@ -208,7 +208,7 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 			watch.stop()
 			return nil, newTransportError(r.method, r.endpoint, req, err)
 		}
-		watch.timer.Stop()
+		watch.rest()
 		resp.Body = &watchedBody{ReadCloser: resp.Body, watch: watch}
 		c.logger.DebugContext(ctx, "packagecloud request", "method", r.method, "endpoint", r.endpoint, "status", resp.StatusCode, "hop", hop)
 		location := resp.Header.Get("Location")
@@ -247,8 +247,8 @@ func redirect(r request, from *url.URL, location string, hop int) (*url.URL, err
 	return to, nil
 }
 
-func (c *Client) newRequest(ctx context.Context, r request, target *url.URL) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, r.method, target.String(), nil)
+func (c *Client) newRequest(watch *watchdog, r request, target *url.URL) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(watch.ctx, r.method, target.String(), nil)
 	if err != nil {
 		return nil, errors.New("packagecloud: a URL of the server is malformed")
 	}
@@ -257,10 +257,11 @@ func (c *Client) newRequest(ctx context.Context, r request, target *url.URL) (*h
 	}
 	req.Header.Set("User-Agent", c.userAgent)
 	if r.body != nil {
-		if req.Body, err = r.body(); err != nil {
+		req.GetBody = func() (io.ReadCloser, error) { return r.body(watch) }
+		if req.Body, err = req.GetBody(); err != nil {
 			return nil, err
 		}
-		req.GetBody, req.ContentLength = r.body, r.size
+		req.ContentLength = r.size
 	}
 	return req, nil
 }
@@ -270,32 +271,10 @@ func (c *Client) answer(r request, resp *http.Response) (*http.Response, error) 
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return resp, nil
 	}
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	// A little more, so that a token at the limit is seen whole and struck out.
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody+8<<10))
 	resp.Body.Close()
 	return nil, newError(r.method, r.endpoint, resp, body)
-}
-
-// call sends r and decodes the JSON of the answer into out, which may be nil.
-// A cut answer to a read is fetched again.
-func (c *Client) call(ctx context.Context, r request, out any) (http.Header, error) {
-	for try := 1; ; try++ {
-		resp, err := c.do(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-		drain(resp.Body)
-		if err == nil {
-			return resp.Header, decodeAnswer(r, resp, body, out)
-		}
-		err = newTransportError(r.method, r.endpoint, resp.Request, err)
-		if ctx.Err() != nil || !r.readOnly || try >= maxTries {
-			return nil, err
-		}
-		if sleep(ctx, c.backoff(try)) != nil {
-			return nil, contextError(ctx, err)
-		}
-	}
 }
 
 func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
@@ -304,7 +283,7 @@ func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
 	}
 	// An unknown repository can come as a success whose body says otherwise.
 	if bytes.Contains(body[:min(len(body), 64)], []byte("not_found")) {
-		if fields := parseFields(body); len(fields) == 1 && len(fields["error"]) == 1 && fields["error"][0] == "not_found" {
+		if fields := parseFields(body, strings.Clone); len(fields) == 1 && len(fields["error"]) == 1 && fields["error"][0] == "not_found" {
 			return newError(r.method, r.endpoint, resp, body)
 		}
 	}
@@ -323,61 +302,4 @@ type answerError struct{ method, endpoint, contentType string }
 
 func (e *answerError) Error() string {
 	return fmt.Sprintf("packagecloud: %s %s: the server answered with success, but not in the form that the API promises (Content-Type %q); is the base URL right?", e.method, e.endpoint, e.contentType)
-}
-
-// watchdog ends a transfer that doesn't move.
-type watchdog struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	limit  time.Duration
-
-	timer *time.Timer
-}
-
-var errStall = fmt.Errorf("%w: nothing moved for too long", ErrStalled)
-
-func newWatchdog(ctx context.Context, limit time.Duration) *watchdog {
-	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{ctx: ctx, cancel: cancel, limit: limit}
-	w.timer = time.AfterFunc(limit, func() { cancel(errStall) })
-	return w
-}
-
-// touch says that something moved.
-func (w *watchdog) touch() { w.timer.Reset(w.limit) }
-
-func (w *watchdog) stop() {
-	w.timer.Stop()
-	w.cancel(nil)
-}
-
-// cause replaces the cancellation that the watchdog made by its reason.
-func (w *watchdog) cause(err error) error {
-	if err != nil && context.Cause(w.ctx) == errStall {
-		return errStall
-	}
-	return err
-}
-
-// watchedBody lets the watchdog watch while somebody reads: a slow consumer is
-// no stall.
-type watchedBody struct {
-	io.ReadCloser
-	watch *watchdog
-}
-
-func (b *watchedBody) Read(p []byte) (int, error) {
-	b.watch.touch()
-	n, err := b.ReadCloser.Read(p)
-	b.watch.timer.Stop()
-	if err != nil && err != io.EOF {
-		err = b.watch.cause(err)
-	}
-	return n, err
-}
-
-func (b *watchedBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.watch.stop()
-	return err
 }

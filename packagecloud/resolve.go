@@ -89,6 +89,18 @@ func (u *upload) lookUp(ctx context.Context) (*Package, error) {
 	return nil, nil
 }
 
+// probe asks something small after a body that broke off. A server that refuses
+// an upload and hangs up at once may have its answer lost to the reset: this one
+// isn't, and a refused token is replaced by the way. The server can't have the
+// package.
+func (u *upload) probe(ctx context.Context) error {
+	_, err := u.find(ctx)
+	if e, ok := errors.AsType[*Error](err); ok && e.StatusCode < 500 {
+		return e
+	}
+	return nil
+}
+
 // resolveDuplicate judges a refusal as duplicate after a try without an answer:
 // the duplicate may be our own.
 func (u *upload) resolveDuplicate(ctx context.Context, refusal error) (*Package, error) {

@@ -51,8 +51,11 @@ func (s SecretURL) Reveal() string {
 
 // String returns the URL without anything that could be a credential.
 func (s SecretURL) String() string {
-	if s.p == nil {
+	switch {
+	case s.p == nil:
 		return ""
+	case s.p.host == "":
+		return "[redacted]"
 	}
 	return s.p.scheme + "://" + s.p.host + "/[redacted]"
 }

@@ -3,6 +3,7 @@ package packagecloud
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -244,10 +245,12 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 		}
 		resp, err := t.next.RoundTrip(sent)
 		if err != nil {
-			return nil, err
+			return nil, struck(err, sent)
 		}
 		if resp.StatusCode != http.StatusUnauthorized {
-			t.accept(tok)
+			if resp.StatusCode < 400 { // a 502 says nothing of the token
+				t.accept(tok)
+			}
 			return resp, nil
 		}
 		t.logger.WarnContext(ctx, "packagecloud refused the token", "origin", tok.Metadata().Origin, "fingerprint", tok.Fingerprint())
@@ -325,7 +328,8 @@ func (t *Transport) wasAccepted(tok tokensource.Token) bool {
 	return t.accepted[tok.Fingerprint()]
 }
 
-// strike removes from text whatever token the answered request carried.
+// strike removes from text whatever token the request carried, the longer
+// spellings first.
 func strike(text string, req *http.Request) string {
 	if req == nil {
 		return text
@@ -334,11 +338,38 @@ func strike(text string, req *http.Request) string {
 	if !ok || user == "" {
 		return text
 	}
-	for _, form := range []string{user, base64.StdEncoding.EncodeToString([]byte(user + ":")), fmt.Sprintf("%x", user), url.QueryEscape(user)} {
+	var forms []string
+	for _, plain := range []string{user + ":", user} {
+		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
+			forms = append(forms, enc.EncodeToString([]byte(plain)))
+		}
+	}
+	inJSON, _ := json.Marshal(user)
+	forms = append(forms, string(inJSON[1:len(inJSON)-1]), quoteEscaper.Replace(user), fmt.Sprintf("%x", user), fmt.Sprintf("%X", user), url.QueryEscape(user), url.PathEscape(user), user)
+	for _, form := range forms {
 		text = strings.ReplaceAll(text, form, "[redacted]")
 	}
 	return text
 }
+
+// struck returns err as it may be printed: with another text if its own quotes
+// the token, as that of a RoundTripper which dumps requests may.
+func struck(err error, req *http.Request) error {
+	text := strike(err.Error(), req)
+	if text == err.Error() {
+		return err
+	}
+	return &struckError{text, func() error { return err }}
+}
+
+type struckError struct {
+	text  string
+	cause func() error
+}
+
+func (e *struckError) Error() string        { return e.text }
+func (e *struckError) Is(target error) bool { return errors.Is(e.cause(), target) }
+func (e *struckError) As(target any) bool   { return errors.As(e.cause(), target) }
 
 // drain reads what little is left of an answer, so that its connection can be
 // used again.

@@ -208,22 +208,27 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 		if err == nil {
 			return pkg, nil
 		}
-		local, _ := u.transfer.state()
+		local, whole := u.transfer.state()
 		switch {
-		case local != nil && !errors.Is(local, io.ErrClosedPipe):
+		case local != nil:
 			return nil, local // the content can't be read, or changed
 		case errors.Is(err, ErrExists) && lost:
 			return u.resolveDuplicate(ctx, err)
-		case ctx.Err() != nil, !ambiguous(err):
+		case !ambiguous(err):
+			return nil, err
+		case ctx.Err() != nil && (whole || lost):
+			return nil, fmt.Errorf("%w: %s may be in %s: %w", ErrUnknownOutcome, u.content.Name, u.repo, err)
+		case ctx.Err() != nil:
 			return nil, err
 		}
-		_, whole := u.transfer.state()
 		lost = lost || whole
 		c.logger.WarnContext(ctx, "packagecloud upload has no answer; looking it up", "file", u.content.Name, "try", try, "error", err.Error())
-		if whole { // else the server can't have it
+		if whole {
 			if found, lookupErr := u.lookUp(ctx); found != nil || lookupErr != nil {
 				return found, lookupErr
 			}
+		} else if refusal := u.probe(ctx); refusal != nil {
+			return nil, refusal
 		}
 		if u.content.once {
 			return nil, fmt.Errorf("%w: %w", ErrNotReplayable, err)
@@ -241,19 +246,11 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 // anything is repeated below here: a 401 with a new token, and a request to wait.
 func (u *upload) post(ctx context.Context, path string, form *form) (*Package, error) {
 	c := u.repo.client
-	watch := newWatchdog(ctx, c.stall)
-	u.transfer.touch = func(done bool) {
-		if done {
-			watch.timer.Reset(answerTimeout)
-		} else {
-			watch.touch()
-		}
-	}
 	header := http.Header{"Content-Type": {form.contentType}, "Accept": {"application/json"}}
-	if u.content.Size > expectFrom && !c.ignoresExpect.Load() {
+	if form.size > expectFrom && !c.ignoresExpect.Load() {
 		header.Set("Expect", "100-continue")
 		var continued atomic.Bool
-		watch.ctx = httptrace.WithClientTrace(watch.ctx, &httptrace.ClientTrace{
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 			Got100Continue: func() { continued.Store(true) },
 			WroteRequest: func(info httptrace.WroteRequestInfo) {
 				// Sent unasked, after a second of waiting: don't wait again.
@@ -266,10 +263,9 @@ func (u *upload) post(ctx context.Context, path string, form *form) (*Package, e
 	var pkg Package
 	_, err := c.call(ctx, request{
 		method: http.MethodPost, url: path, endpoint: "/api/v1/repos/{owner}/{repo}/packages.json",
-		header: header, size: form.size, watch: watch,
-		body: func() (io.ReadCloser, error) { return form.open(&u.transfer) },
+		header: header, size: form.size,
+		body: func(watch *watchdog) (io.ReadCloser, error) { return form.open(&u.transfer, watch) },
 	}, &pkg)
-	watch.stop()
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package packagecloud
 
 import (
 	"encoding/json"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -25,14 +26,23 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// address is a URL; "" and "N/A" mean that there is none.
+// address is a URL that is no secret; "" and "N/A" mean that there is none. User
+// info would be a credential and is left out.
 type address string
 
 func (a *address) UnmarshalJSON(data []byte) error {
 	var t text
 	t.UnmarshalJSON(data)
-	if t != "N/A" {
-		*a = address(t)
+	*a = address(t)
+	if t == "N/A" {
+		*a = ""
+	} else if strings.Contains(string(t), "@") { // the scope of an npm package, more often
+		if u, err := url.Parse(string(t)); err != nil {
+			*a = ""
+		} else if u.User != nil {
+			u.User = nil
+			*a = address(u.String())
+		}
 	}
 	return nil
 }

@@ -22,6 +22,9 @@ const (
 
 	minBackoff = time.Second
 	maxBackoff = time.Minute
+
+	// forever is longer than any process lives. Sums with more can overflow.
+	forever = 100 * 365 * 24 * time.Hour
 )
 
 // CacheOptions tunes a [Cache]. The zero value is good.
@@ -88,7 +91,8 @@ type call struct {
 // until MaxStale. One refresh runs at a time; it has a context and a time limit of
 // its own, so that no caller's cancellation fails another's read. Failed
 // refreshes are retried with backoff, from 1 second to 1 minute, however many
-// reads there are.
+// reads there are. A source that panics has failed, like one that returns an
+// error; one that ignores its context is left alone until it returns.
 //
 // A cache needs no closing and has no goroutine but a running refresh; see
 // [CachedSource.Run]. Nil sources and impossible options are errors.
@@ -102,6 +106,8 @@ func Cache(source TokenSource, options CacheOptions) (*CachedSource, error) {
 	options.RefreshAfter = cmp.Or(options.RefreshAfter, defaultRefreshAfter)
 	options.MaxStale = cmp.Or(options.MaxStale, max(defaultMaxStale, options.RefreshAfter))
 	options.RefreshTimeout = cmp.Or(options.RefreshTimeout, defaultRefreshTimeout)
+	options.RefreshAfter = min(options.RefreshAfter, forever)
+	options.MaxStale = min(options.MaxStale, forever)
 	if options.MaxStale < options.RefreshAfter {
 		return nil, fmt.Errorf("tokensource: CacheOptions.MaxStale (%v) is below RefreshAfter (%v)", options.MaxStale, options.RefreshAfter)
 	}
@@ -298,10 +304,13 @@ func (c *CachedSource) accept(now time.Time, tok Token) error {
 		return nil
 	}
 	c.rejected, c.pace = Token{}, 0
-	// A token that ends soon is replaced before, at two thirds of its life;
-	// the floor keeps a source that can't renew it from being asked ever faster.
-	life := max(c.end.Sub(now)*2/3, minBackoff)
-	c.due = now.Add(jitter(min(c.options.RefreshAfter, life)))
+	c.due = now.Add(jitter(c.options.RefreshAfter))
+	if !c.due.Before(c.end) {
+		// A token that ends sooner is replaced before, at two thirds of its
+		// life. The floor keeps a source that can't renew it from being
+		// asked ever faster.
+		c.due = now.Add(max(jitter(c.end.Sub(now)*2/3), minBackoff))
+	}
 	return nil
 }
 
@@ -314,7 +323,7 @@ func (c *CachedSource) fail(now time.Time, err error) Event {
 	c.failures++
 	c.slowDown(now)
 	e := c.event(EventRefreshFailed, c.current)
-	e.Err = err
+	e.Source, e.Err = name(c.source), err
 	return e
 }
 
@@ -379,6 +388,8 @@ func (c *CachedSource) fetchedEvents() []Event {
 func (c *CachedSource) event(kind EventKind, tok Token) Event {
 	e := Event{Kind: kind, Source: name(c.source)}
 	if !tok.IsZero() {
+		// A chain's token tells which of its sources it is from.
+		e.Source = cmp.Or(tok.Metadata().Origin, e.Source)
 		e.Fingerprint, e.Version = tok.Fingerprint(), tok.Metadata().Version
 		e.Age = time.Since(c.fetched)
 	}

@@ -23,7 +23,8 @@ const (
 // Event is one thing that happened to a source. It holds no secret.
 type Event struct {
 	Kind EventKind
-	// Source spells where the token comes from.
+	// Source spells where the token comes from or, on a failure, which
+	// source failed.
 	Source string
 	// Fingerprint and Version name the token, if there is one.
 	Fingerprint, Version string

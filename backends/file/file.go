@@ -31,7 +31,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/backends/internal/payload"
@@ -54,19 +53,18 @@ type Options struct {
 	// keys are looked at, no deeper ones.
 	Field string
 	// RequirePrivate refuses a file for which group or others have any
-	// permission. Without it such a token is used and
-	// [tokensource.EventExposed] reported: secrets that Docker and Kubernetes
-	// mount are readable to all by default. It does nothing on Windows, where
-	// a mode doesn't tell.
+	// permission, with [tokensource.ErrInvalid]. Without it such a token is
+	// used and [tokensource.EventExposed] reported, once for each token and
+	// mode: secrets that Docker and Kubernetes mount are readable to all by
+	// default. On Windows, where a mode tells nothing, it does nothing.
 	RequirePrivate bool
 }
 
 // Source reads a file. It is safe for concurrent use. Make one with
 // [New], [CLI] or [Credential]; the zero Source is not usable.
 //
-// Its tokens have the file's modification time (UTC, RFC 3339 with nanoseconds)
-// as Version. Files that are written within one tick of the file system's clock
-// share it.
+// Its tokens have no Version: a file system names none, and the modification time
+// may be the same for two files that are written at nearly the same time.
 type Source struct {
 	name    string // as spelled, see path
 	options Options
@@ -74,8 +72,14 @@ type Source struct {
 	open    func(path string) (*os.File, error)
 	reading chan struct{} // full while a read runs
 
-	mu      sync.Mutex
-	exposed fs.FileInfo // what EventExposed was last reported for
+	mu       sync.Mutex
+	reported exposure // last
+}
+
+// exposure is what EventExposed tells of.
+type exposure struct {
+	mode        fs.FileMode
+	fingerprint string
 }
 
 // New returns a source that reads the file at path. A relative path is looked up
@@ -167,19 +171,14 @@ func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 	if err != nil {
 		return tokensource.Token{}, err
 	}
-	meta := tokensource.Metadata{
-		Origin:  s.String(),
-		Version: c.info.ModTime().UTC().Format(time.RFC3339Nano),
-	}
+	meta := tokensource.Metadata{Origin: s.String()}
+	field := s.options.Field
 	if s.cli {
+		field = cliField
 		meta.BaseURL, err = cliURL(c.data)
 		if err != nil {
 			return tokensource.Token{}, s.errorf(tokensource.ErrInvalid, nil, "%s", err.Error())
 		}
-	}
-	field := s.options.Field
-	if s.cli {
-		field = cliField
 	}
 	tok, err := payload.Token(c.data, field, meta)
 	if err != nil {
@@ -224,26 +223,22 @@ func (s *Source) isOpen(info fs.FileInfo) bool {
 	return runtime.GOOS != "windows" && info.Mode().Perm()&others != 0
 }
 
-// report tells of a token that others can read, once for every version of the
-// file.
+// report tells of a token that others can read, once for each token and mode.
 func (s *Source) report(ctx context.Context, tok tokensource.Token, info fs.FileInfo) {
-	if !s.isOpen(info) || !s.changed(info) {
+	now := exposure{mode: info.Mode().Perm(), fingerprint: tok.Fingerprint()}
+	s.mu.Lock()
+	news := s.isOpen(info) && s.reported != now
+	if news {
+		s.reported = now
+	}
+	s.mu.Unlock()
+	if !news {
 		return
 	}
 	tokensource.Emit(ctx, tokensource.Event{
 		Kind:        tokensource.EventExposed,
 		Source:      s.String(),
-		Fingerprint: tok.Fingerprint(),
-		Version:     tok.Metadata().Version,
+		Fingerprint: now.fingerprint,
 		Detail:      "the file's mode " + mode(info) + " lets group or others at it",
 	})
-}
-
-func (s *Source) changed(info fs.FileInfo) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	last := s.exposed
-	s.exposed = info
-	return last == nil || !os.SameFile(last, info) || last.Mode() != info.Mode() ||
-		last.Size() != info.Size() || !last.ModTime().Equal(info.ModTime())
 }

@@ -9,8 +9,10 @@ import (
 	"encoding/xml"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,11 +24,11 @@ import (
 // padded or not, also in the midst of more, as in Basic authentication), in
 // hexadecimal, URL-encoded, quoted, and as a list of bytes. It returns how the
 // first one shows, without the secret, or "". A secret should have eight bytes or
-// more, lest it be found by chance; empty ones are passed over.
+// more, lest it be found by chance; those with fewer than four are passed over.
 func FindSecret(text string, secrets ...string) string {
 	lower := strings.ToLower(text)
 	for i, secret := range secrets {
-		if secret == "" {
+		if len(secret) < 4 {
 			continue
 		}
 		for _, f := range forms(secret) {
@@ -100,7 +102,12 @@ func forms(secret string) []form {
 func AssertNoSecret(t testing.TB, value any, secrets ...string) {
 	t.Helper()
 	for _, v := range unwrap(value) {
-		for where, text := range renderings(v) {
+		texts := renderings(v)
+		// One search in all of it is fast; the place matters only if it finds.
+		if all := slices.Collect(maps.Values(texts)); FindSecret(strings.Join(all, "\n"), secrets...) == "" {
+			continue
+		}
+		for where, text := range texts {
 			if how := FindSecret(text, secrets...); how != "" {
 				t.Errorf("a %T leaks: %s in %s", v, how, where)
 				return
@@ -137,8 +144,8 @@ func renderings(value any) map[string]string {
 		" in a slice":             []any{value},
 		" in a map":               map[string]any{"k": value},
 	} {
-		for _, flags := range []string{"", "+", "#", " ", "0", "-", "+#", "# "} {
-			for _, verb := range "vsqxXdobBcUeEfFgGtTpw" {
+		for _, flags := range []string{"", "+", "#", " ", "+#"} {
+			for _, verb := range "vsqxXdobcUeEgtTp" {
 				format := "%" + flags + string(verb)
 				texts[format+where] = fmt.Sprintf(format, v)
 			}

@@ -1,0 +1,255 @@
+package packagecloud_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/packagecloud-go/sdk/packagecloud"
+)
+
+var kinds = map[string]error{
+	"unauthorized": packagecloud.ErrUnauthorized,
+	"not found":    packagecloud.ErrNotFound,
+	"exists":       packagecloud.ErrExists,
+	"quota":        packagecloud.ErrQuota,
+	"payment":      packagecloud.ErrPaymentRequired,
+	"invalid":      packagecloud.ErrInvalid,
+}
+
+func TestError_EveryShape(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		status      int
+		contentType string
+		body        string
+		kinds       string // separated by commas
+		text        string // in the error's text
+		fields      string // names, separated by commas
+	}{
+		{"a", 401, "application/json", `{"error":"Unauthenticated"}`, "unauthorized", "Unauthenticated", "error"},
+		{"b", 401, "text/plain", `{'error':'unauthenticated'}`, "unauthorized", "401 Unauthorized", ""},
+		{"c", 404, "application/json", `{"error":"not_found"}`, "not found", "not_found", "error"},
+		{"c as a success", 200, "application/json", `{"error":"not_found"}`, "not found", "not_found", "error"},
+		{"d", 404, "application/json", `{"filename":["not found"]}`, "not found", "filename: not found", "filename"},
+		{"e", 422, "application/json", `{"filename":["has already been taken"]}`, "invalid,exists", "filename: has already been taken", "filename"},
+		{"f", 422, "application/json", `{"repository":["Validation failed: Full name already exists."]}`, "invalid,exists", "Full name already exists.", "repository"},
+		{"g", 422, "application/json", `{"filename":["has already been taken"],"plan":["Upgrade to add more packages!"]}`, "invalid,exists,payment", "plan: Upgrade", "filename,plan"},
+		{"h", 422, "application/json", `{"repository":["The specified distro does not support the package you've tried to upload"]}`, "invalid", "does not support", "repository"},
+		{"i", 422, "application/json", `{"error":"is not a key"}`, "invalid", "error: is not a key", "error"},
+		{"j 402", 402, "application/json", `{"error":["payment required"]}`, "payment", "payment required", "error"},
+		{"j 422", 422, "application/json", `{"error":["has ALREADY been taken"]}`, "invalid,exists", "ALREADY", "error"},
+		{"k", 429, "text/html", "Bandwidth or Storage Limit Exceeded", "quota", "no bandwidth or storage", ""},
+		{"l html", 501, "text/html", "<html><h1>We're sorry</h1></html>", "", "501 Not Implemented", ""},
+		{"l empty", 501, "", "", "", "501 Not Implemented", ""},
+		{"400", 400, "application/json", `{"distro_version_id":"is missing"}`, "invalid", "is missing", "distro_version_id"},
+		{"an array", 422, "application/json", `["no"]`, "invalid", "422", ""},
+		{"odd values", 422, "application/json", `{"a":null,"b":[1,null,{"x":[]}],"c":{"d":1},"e":["ok"]}`, "invalid", "e: ok", "a,b,e"},
+		{"cut short", 422, "application/json", `{"filename":["has already`, "invalid", "422", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", test.contentType)
+				w.WriteHeader(test.status)
+				io.WriteString(w, test.body)
+			})
+			// A change, so that nothing is retried.
+			_, err := client.CreateRepository(t.Context(), "new", nil)
+			c.clean(t, err)
+			e, ok := errors.AsType[*packagecloud.Error](err)
+			if !ok {
+				t.Fatalf("the error is a %T: %v", err, err)
+			}
+			if e.StatusCode != test.status || e.Method != "POST" || e.Endpoint != "/api/v1/repos.json" {
+				t.Errorf("%d %s %s", e.StatusCode, e.Method, e.Endpoint)
+			}
+			if string(e.Body()) != test.body {
+				t.Errorf("the body is %q; want %q", e.Body(), test.body)
+			}
+			if !strings.Contains(err.Error(), test.text) {
+				t.Errorf("the text is %q; want %q in it", err, test.text)
+			}
+			if strings.Contains(err.Error(), "<html>") {
+				t.Errorf("the text holds the body: %q", err)
+			}
+			for name, kind := range kinds {
+				if want := strings.Contains(","+test.kinds+",", ","+name+","); errors.Is(err, kind) != want {
+					t.Errorf("kind %q: %v; want %v", name, !want, want)
+				}
+			}
+			for _, field := range strings.Split(test.fields, ",") {
+				if _, ok := e.Fields[field]; field != "" && !ok {
+					t.Errorf("the field %q is missing in %v", field, e.Fields)
+				}
+			}
+			if test.fields == "" && len(e.Fields) != 0 {
+				t.Errorf("the fields are %v", e.Fields)
+			}
+		})
+	}
+}
+
+func TestError_TokenIsStruckOut(t *testing.T) {
+	odd := `c0ffee<11>&22+33/44"55'66`
+	for _, token := range []string{fakeToken, odd} {
+		for name, echo := range map[string]string{
+			"raw":          token,
+			"base64":       base64.StdEncoding.EncodeToString([]byte(token + ":")),
+			"base64 alone": base64.StdEncoding.EncodeToString([]byte(token)),
+			"base64 URL":   base64.RawURLEncoding.EncodeToString([]byte(token)),
+			"hex":          hex.EncodeToString([]byte(token)),
+			"URL":          url.QueryEscape(token),
+			"long":         strings.Repeat("x", 480) + token, // across the limit of a message
+			"in JSON":      "",
+		} {
+			body := `{"error":[` + quote(echo) + `]}`
+			if name == "in JSON" {
+				body = `{"error":"` + strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`, `"`, `\"`).Replace(token) + `"}`
+			}
+			_, _, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(422)
+				io.WriteString(w, body)
+			})
+			c := newCanary(t, token)
+			client := newClient(t, source(func() string { return token }), packagecloud.WithBaseURL(ts.URL), packagecloud.WithLogger(c.logger()))
+			_, err := client.CreateRepository(t.Context(), "new", nil)
+			c.want(t, err, packagecloud.ErrInvalid)
+			e, _ := errors.AsType[*packagecloud.Error](err)
+			for _, message := range e.Fields["error"] {
+				c.clean(t, errors.New(message))
+				if strings.Contains(message, token[:12]) {
+					t.Errorf("%s: half of the token shows in %q", name, message)
+				}
+			}
+			c.clean(t, errors.New(string(e.Body())))
+		}
+	}
+}
+
+func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
+
+func TestError_IsBounded(t *testing.T) {
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(422)
+		io.WriteString(w, `{"error":["`+strings.Repeat("long ", 4000)+`"],"`+strings.Repeat("k", 5000)+`":"x\u0007\ny"}`)
+		w.Write(bytes.Repeat([]byte(" "), 1<<20))
+	})
+	_, err := client.CreateRepository(t.Context(), "new", nil)
+	e, ok := errors.AsType[*packagecloud.Error](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	if len(err.Error()) > 2000 {
+		t.Errorf("the text has %d bytes", len(err.Error()))
+	}
+	if strings.ContainsAny(err.Error(), "\n\a") {
+		t.Error("the text has control characters")
+	}
+	if len(e.Body()) != 64<<10 {
+		t.Errorf("the body has %d bytes", len(e.Body()))
+	}
+}
+
+func TestError_TokenAtTheEndOfALongBody(t *testing.T) {
+	c, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(422)
+		io.WriteString(w, strings.Repeat(" ", 64<<10-20)+fakeToken)
+	})
+	_, err := client.CreateRepository(t.Context(), "new", nil)
+	e, _ := errors.AsType[*packagecloud.Error](err)
+	if bytes.Contains(e.Body(), []byte(fakeToken[:12])) {
+		t.Error("half of the token shows")
+	}
+	c.clean(t, err)
+}
+
+func TestError_SuccessThatIsNoneIsSaidSo(t *testing.T) {
+	for name, body := range map[string]string{"html": "<html>log in</html>", "empty": "", "array": "[1]", "cut": `{"name":`} {
+		c, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
+		_, err := client.Repository("acme", "main").Info(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "base URL") || strings.Contains(err.Error(), "log in") {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+		c.clean(t, err)
+		for _, err := range client.Repository("acme", "main").Packages(t.Context(), nil) {
+			if name != "array" && err == nil {
+				t.Errorf("%s: a list of it is no error", name)
+			}
+		}
+	}
+}
+
+func TestError_AnObjectInPlaceOfAListIsNoEmptyList(t *testing.T) {
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"message":"log in"}`) })
+	n := 0
+	for _, err := range client.Repository("acme", "main").Packages(t.Context(), nil) {
+		if n++; err == nil {
+			t.Error("no error")
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d elements; want the error alone", n)
+	}
+}
+
+func TestParseRetryAfter(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"":                              0,
+		"120":                           2 * time.Minute,
+		" 7 ":                           7 * time.Second,
+		"0":                             0,
+		"-1":                            0,
+		"1.5":                           0,
+		"1m":                            0,
+		"1e3":                           0,
+		"99999999999999999999":          0,
+		"Fri, 02 Jan 2026 03:05:05 GMT": time.Minute,
+		"Fri, 02 Jan 2026 03:00:00 GMT": 0,
+		"soon":                          0,
+	} {
+		if got := packagecloud.ParseRetryAfter(value, now); got != want {
+			t.Errorf("%q gives %v; want %v", value, got, want)
+		}
+	}
+}
+
+func FuzzParseRetryAfter(f *testing.F) {
+	for _, s := range []string{"", "120", "-1", "Fri, 02 Jan 2026 03:05:05 GMT", "9999999999"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if d := packagecloud.ParseRetryAfter(s, time.Unix(0, 0)); d < 0 {
+			t.Errorf("%q gives %v", s, d)
+		}
+	})
+}
+
+func FuzzParseFields(f *testing.F) {
+	for _, s := range []string{`{"error":"Unauthenticated"}`, `{"filename":["not found"]}`, `{"a":[1,{}],"b":null}`, `[]`, `{`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		size := 0
+		fields := packagecloud.ParseFields(body)
+		for key, messages := range fields {
+			size += len(key)
+			for _, m := range messages {
+				size += len(m)
+				if strings.ContainsAny(m, "\r\n\x00") {
+					t.Errorf("a control character in %q", m)
+				}
+			}
+		}
+		if len(fields) > 20 || size > 20*21*600 {
+			t.Errorf("%d fields of %d bytes", len(fields), size)
+		}
+	})
+}

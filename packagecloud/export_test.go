@@ -1,0 +1,30 @@
+package packagecloud
+
+import (
+	"net/http"
+	"time"
+)
+
+// SetTiming replaces what would make tests slow: how long a transfer may stand
+// still, the first pause between tries, and the pauses before each look for a
+// lost upload.
+func SetTiming(c *Client, stall, backoff time.Duration, looks ...time.Duration) {
+	c.stall, c.backoffBase, c.unknownOutcomeAt = stall, backoff, looks
+}
+
+// IgnoresExpect tells what the client remembers of its server.
+func IgnoresExpect(c *Client) bool { return c.ignoresExpect.Load() }
+
+func ParseFields(body []byte) map[string][]string {
+	return parseFields(body, func(s string) string { return s })
+}
+
+func NextLink(header http.Header) string { return nextLink(header) }
+
+func ParseRetryAfter(value string, now time.Time) time.Duration { return parseRetryAfter(value, now) }
+
+// Lookup returns the number of the distribution.
+func Lookup(groups map[string][]Distribution, group, name string) (int, error) {
+	p, err := lookup(groups, group, name)
+	return p.id, err
+}

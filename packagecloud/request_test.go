@@ -1,0 +1,333 @@
+package packagecloud_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+func statuses(requests []packagecloudtest.Request) []int {
+	var out []int
+	for _, r := range requests {
+		out = append(out, r.Status)
+	}
+	return out
+}
+
+func TestClient_ReadsAreRetried(t *testing.T) {
+	for name, fault := range map[string]packagecloudtest.Fault{
+		"500":        {Status: 500},
+		"502":        {Status: 502},
+		"503":        {Status: 503},
+		"504":        {Status: 504},
+		"reset":      {Reset: true},
+		"cut answer": {CutAfter: 10},
+		"cut header": {CutAfter: -1},
+	} {
+		f := setup(t)
+		fault.Times = 2
+		f.srv.Inject(fault)
+		if _, err := f.repo.Info(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := len(f.requests("GET")); n != 3 {
+			t.Errorf("%s: %d requests; want 3", name, n)
+		}
+	}
+}
+
+func TestClient_RetriesEnd(t *testing.T) {
+	for name, fault := range map[string]packagecloudtest.Fault{"500": {Status: 500}, "reset": {Reset: true}, "cut": {CutAfter: 5}} {
+		f := setup(t)
+		fault.Times = -1
+		f.srv.Inject(fault)
+		_, err := f.repo.Info(t.Context())
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		f.clean(t, err)
+		if n := len(f.requests("GET")); n != 5 {
+			t.Errorf("%s: %d requests; want 5", name, n)
+		}
+	}
+}
+
+func TestPromote_IsNotRepeated(t *testing.T) {
+	for name, fault := range map[string]packagecloudtest.Fault{"500": {Status: 500}, "502": {Status: 502}, "lost answer": {LoseAnswer: true}} {
+		f := setup(t)
+		f.srv.CreateRepository("stable", true)
+		pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
+		fault.Method = "POST"
+		f.srv.Inject(fault)
+		_, err := f.repo.Promote(t.Context(), pkg, f.client.Repository("acme", "stable"))
+		f.want(t, err, packagecloud.ErrUnknownOutcome)
+		if n := len(f.requests("POST")); n != 1 {
+			t.Errorf("%s: %d requests; want 1", name, n)
+		}
+		if !strings.Contains(err.Error(), "acme/stable") {
+			t.Errorf("%s: the error doesn't say where to look: %v", name, err)
+		}
+	}
+}
+
+func TestCreateRepository_LostAnswerIsAnUnknownOutcome(t *testing.T) {
+	f := setup(t)
+	f.srv.Inject(packagecloudtest.Fault{Method: "POST", LoseAnswer: true})
+	_, err := f.client.CreateRepository(t.Context(), "new", nil)
+	f.want(t, err, packagecloud.ErrUnknownOutcome)
+	if _, err := f.client.CreateRepository(t.Context(), "new", nil); !errors.Is(err, packagecloud.ErrExists) {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := f.client.CreateRepository(t.Context(), "newer", &packagecloud.CreateRepositoryOptions{Private: true}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestClient_RefusalsWithATimeAreRepeatedChangesToo(t *testing.T) {
+	for _, status := range []int{429, 503} {
+		n := 0
+		var times []time.Time
+		synctest.Test(t, func(t *testing.T) {
+			client, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{
+				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					times = append(times, time.Now())
+					if n++; n > 1 {
+						return reply(r, 201, `{"url":"https://packagecloud.io/acme/new"}`), nil
+					}
+					resp := reply(r, status, "")
+					resp.Header.Set("Retry-After", "7")
+					return resp, nil
+				}),
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.CreateRepository(t.Context(), "new", nil); err != nil {
+				t.Fatal(err)
+			}
+			if waited := times[len(times)-1].Sub(times[0]); waited != 7*time.Second {
+				t.Errorf("%d: it waited %v; want 7s", status, waited)
+			}
+			times = nil
+		})
+	}
+}
+
+func TestClient_LongRetryAfterIsTheCallersMatter(t *testing.T) {
+	n := 0
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		n++
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(503)
+	})
+	_, err := client.Repository("acme", "main").Info(t.Context())
+	e, ok := errors.AsType[*packagecloud.Error](err)
+	if !ok || e.RetryAfter != time.Hour || n != 1 {
+		t.Errorf("%d requests, %v", n, err)
+	}
+}
+
+func TestClient_SpentQuotaIsAskedOnce(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
+	for _, header := range []http.Header{nil, {"Retry-After": {"1"}}} {
+		f.srv.ResetRequests()
+		remove := f.srv.Inject(packagecloudtest.Fault{Times: -1, Status: 429, ContentType: "text/html", Body: "Bandwidth or Storage Limit Exceeded", Header: header})
+		err := f.repo.Download(t.Context(), pkg, io.Discard)
+		f.want(t, err, packagecloud.ErrQuota)
+		if n := len(f.requests("")); n != 1 {
+			t.Errorf("%d requests; want 1", n)
+		}
+		remove()
+	}
+}
+
+func TestDelete_LostAnswerIsNoError(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
+	f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", LoseAnswer: true})
+	if err := f.repo.Delete(t.Context(), pkg); err != nil {
+		t.Error(err)
+	}
+	if got := statuses(f.requests("DELETE")); !slices.Equal(got, []int{0, 404}) {
+		t.Errorf("the answers were %v", got)
+	}
+	f.stored(t, 0)
+	err := f.repo.Delete(t.Context(), pkg)
+	f.want(t, err, packagecloud.ErrNotFound)
+}
+
+func TestClient_StallEnds(t *testing.T) {
+	f := setup(t)
+	for name, fault := range map[string]packagecloudtest.Fault{
+		"before the answer": {Delay: time.Hour, Times: -1},
+		"in the answer":     {StallAfter: 20, Times: -1},
+	} {
+		packagecloud.SetTiming(f.client, 50*time.Millisecond, time.Millisecond)
+		remove := f.srv.Inject(fault)
+		_, err := f.repo.Info(t.Context())
+		f.want(t, err, packagecloud.ErrStalled)
+		if errors.Is(err, context.Canceled) {
+			t.Errorf("%s: it looks as if the caller had left: %v", name, err)
+		}
+		remove()
+	}
+}
+
+func TestClient_OneStallIsRetried(t *testing.T) {
+	f := setup(t)
+	packagecloud.SetTiming(f.client, 100*time.Millisecond, time.Millisecond)
+	f.srv.Inject(packagecloudtest.Fault{StallAfter: 20})
+	if _, err := f.repo.Info(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDownload_SlowConsumerIsNoStall(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, make([]byte, 200<<10))
+	packagecloud.SetTiming(f.client, 100*time.Millisecond, time.Millisecond)
+	f.srv.ResetRequests()
+	w := writer(func(p []byte) (int, error) { time.Sleep(150 * time.Millisecond); return len(p), nil })
+	if err := f.repo.Download(t.Context(), pkg, w); err != nil {
+		t.Error(err)
+	}
+	if n := len(f.requests("")); n != 2 {
+		t.Errorf("%d requests; want 2", n)
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
+
+func TestClient_CallersTimeoutIsNotUsed(t *testing.T) {
+	jar := &noJar{}
+	client := &http.Client{
+		Timeout: time.Nanosecond, Jar: jar,
+		CheckRedirect: func(*http.Request, []*http.Request) error { t.Error("CheckRedirect was called"); return nil },
+	}
+	f := setup(t, packagecloud.WithHTTPClient(client))
+	pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
+	if err := f.repo.Download(t.Context(), pkg, io.Discard); err != nil {
+		t.Error(err)
+	}
+	if client.Timeout != time.Nanosecond || client.Jar != jar {
+		t.Error("the caller's client was changed")
+	}
+}
+
+type noJar struct{ http.CookieJar }
+
+func TestClient_ContextEndsEverything(t *testing.T) {
+	for name, fault := range map[string]packagecloudtest.Fault{
+		"waiting": {Delay: time.Hour},
+		"pausing": {Status: 500, Times: -1},
+		"reading": {StallAfter: 5},
+	} {
+		f := setup(t)
+		packagecloud.SetTiming(f.client, time.Hour, time.Hour)
+		ctx, cancel := context.WithCancel(t.Context())
+		fault.Then = func(*packagecloudtest.Server) { time.AfterFunc(20*time.Millisecond, cancel) }
+		f.srv.Inject(fault)
+		_, err := f.repo.Info(ctx)
+		f.want(t, err, context.Canceled)
+		if name == "pausing" && !strings.Contains(err.Error(), "500") {
+			t.Errorf("the error doesn't say what was waited for: %v", err)
+		}
+		cancel()
+	}
+}
+
+func TestClient_CertificateThatIsNotTrustedIsNotRetried(t *testing.T) {
+	var dials atomic.Int32
+	ts := httptest.NewUnstartedServer(nil)
+	ts.Config.ErrorLog = log.New(io.Discard, "", 0)
+	ts.StartTLS()
+	t.Cleanup(ts.Close)
+	client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithBaseURL(ts.URL), packagecloud.WithHTTPClient(&http.Client{
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			dials.Add(1)
+			return (&http.Transport{}).RoundTrip(r)
+		}),
+	}))
+	_, err := client.Repository("acme", "main").Info(t.Context())
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok || dials.Load() != 1 {
+		t.Errorf("%d tries, %v", dials.Load(), err)
+	}
+}
+
+func TestClient_ServerThatIsDown(t *testing.T) {
+	ts := httptest.NewServer(nil)
+	ts.Close()
+	c := newCanary(t, fakeToken)
+	client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithBaseURL(ts.URL), packagecloud.WithLogger(c.logger()))
+	_, err := client.CreateRepository(t.Context(), "new", nil)
+	if err == nil || errors.Is(err, packagecloud.ErrUnknownOutcome) {
+		t.Errorf("nothing was sent, but the error is %v", err)
+	}
+	c.clean(t, err)
+	if n := strings.Count(c.text(), "packagecloud retry"); n != 4 {
+		t.Errorf("%d retries; want 4", n)
+	}
+}
+
+func TestClient_WorksOverTLS(t *testing.T) {
+	f := setupServer(t, &packagecloudtest.Options{TLS: true}, nil)
+	pkg, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, make([]byte, 2<<20)), jammy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.repo.Download(t.Context(), pkg, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range f.requests("") {
+		if r.Leak != "" {
+			t.Errorf("%s %s: %s", r.Method, r.Path, r.Leak)
+		}
+	}
+}
+
+func TestClient_NamesThatCannotBeAreRefusedBeforeAnythingIsSent(t *testing.T) {
+	f := setup(t)
+	for _, repo := range []*packagecloud.Repository{
+		f.client.Repository("", "main"), f.client.Repository("acme", ""), f.client.Repository("..", "main"),
+		f.client.Repository("acme/main", "x"), f.client.Repository("acme", "a/b"), f.client.Repository("acme", "a\r\nb"),
+		f.client.Repository("acme", strings.Repeat("x", 2000)),
+	} {
+		_, err := repo.Info(t.Context())
+		if err == nil {
+			t.Errorf("%q was accepted", repo)
+		}
+		for _, err := range repo.Packages(t.Context(), nil) {
+			if err == nil {
+				t.Errorf("%q was listed", repo)
+			}
+		}
+	}
+	if len(f.requests("")) != 0 {
+		t.Errorf("requests were sent: %+v", f.requests(""))
+	}
+}
+
+func TestClient_SaysWhoItIs(t *testing.T) {
+	f := setup(t, packagecloud.WithApplication("myapp/1.2"))
+	f.repo.Info(t.Context())
+	if agent := f.requests("")[0].UserAgent; !strings.HasPrefix(agent, "myapp/1.2 packagecloud-go/") {
+		t.Errorf("the User-Agent is %q", agent)
+	}
+}

@@ -1,0 +1,649 @@
+package packagecloud_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
+	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
+)
+
+// other is a server that must get no credential.
+type other struct {
+	*httptest.Server
+	mu      sync.Mutex
+	headers []http.Header
+}
+
+func newOther(t *testing.T, body string) *other {
+	o := &other{}
+	o.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o.mu.Lock()
+		o.headers = append(o.headers, r.Header.Clone())
+		o.mu.Unlock()
+		io.WriteString(w, body)
+	}))
+	t.Cleanup(o.Close)
+	return o
+}
+
+// bare fails the test unless n requests came and none carried anything.
+func (o *other) bare(t *testing.T, n int) {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.headers) != n {
+		t.Errorf("the other host got %d requests; want %d", len(o.headers), n)
+	}
+	for _, h := range o.headers {
+		for _, name := range []string{"Authorization", "Cookie", "Referer"} {
+			if h.Get(name) != "" {
+				t.Errorf("the other host got the header %s", name)
+			}
+		}
+		if how := tokensourcetest.FindSecret(fmt.Sprint(h), fakeToken); how != "" {
+			t.Errorf("the other host got the token: %s", how)
+		}
+	}
+}
+
+func TestTransport_SendsTheTokenToTheBaseURLOnly(t *testing.T) {
+	for address, want := range map[string]bool{
+		"https://packagecloud.io/api/v1/repos":         true,
+		"https://packagecloud.io/acme/main/x":          true,
+		"https://PackageCloud.IO:443/api/v1/repos":     true,
+		"http://packagecloud.io/api/v1/repos":          false,
+		"https://packagecloud.io:8443/api/v1/repos":    false,
+		"https://www.packagecloud.io/api/v1/repos":     false,
+		"https://packagecloud.io.example.com/":         false,
+		"https://example.com/https://packagecloud.io/": false,
+		"https://packagecloud.io@example.com/":         false,
+	} {
+		var got string
+		transport, err := packagecloud.NewTransport(tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				got, _, _ = r.BasicAuth()
+				return reply(r, 200, "{}"), nil
+			}),
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), "GET", address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := transport.RoundTrip(req); err != nil {
+			t.Fatal(err)
+		}
+		if sent := got == fakeToken; sent != want {
+			t.Errorf("%s: token sent is %v; want %v", address, sent, want)
+		}
+		if req.Header.Get("Authorization") != "" {
+			t.Errorf("%s: the caller's request was changed", address)
+		}
+	}
+}
+
+func TestTransport_AsksTheSourceAtEveryRequest(t *testing.T) {
+	src := tokensourcetest.NewSource(fakeToken)
+	client := newClient(t, src, packagecloud.WithHTTPClient(&http.Client{
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) { return reply(r, 200, "{}"), nil }),
+	}), packagecloud.WithBaseURL("https://example.com"))
+	for n := 1; n <= 3; n++ {
+		if _, err := client.Repository("acme", "main").Info(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if src.Calls() != n {
+			t.Fatalf("after %d requests the source was asked %d times", n, src.Calls())
+		}
+	}
+}
+
+func TestTransport_ClosesTheBodyWhenThereIsNoToken(t *testing.T) {
+	src := &tokensourcetest.Source{}
+	transport, err := packagecloud.NewTransport(src, packagecloud.WithBaseURL("https://example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := &closer{Reader: strings.NewReader("x")}
+	req, _ := http.NewRequestWithContext(t.Context(), "POST", "https://example.com/", body)
+	if _, err := transport.RoundTrip(req); !errors.Is(err, tokensource.ErrNotFound) {
+		t.Errorf("the error is %v", err)
+	}
+	if !body.closed {
+		t.Error("the body was not closed")
+	}
+}
+
+type closer struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closer) Close() error { c.closed = true; return nil }
+
+func TestTransport_StrikesTheTokenOutOfForeignErrors(t *testing.T) {
+	boom := errors.New("boom")
+	c, client, _ := serve(t, nil, packagecloud.WithHTTPClient(&http.Client{
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("dump of %v: %w", r.Header, boom)
+		}),
+	}))
+	_, err := client.Repository("acme", "main").Info(t.Context())
+	c.want(t, err, boom)
+}
+
+func TestClient_RedirectElsewhereCarriesNothing(t *testing.T) {
+	o := newOther(t, `{"name":"main"}`)
+	jar, _ := cookiejar.New(nil)
+	var authenticated bool
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		user, _, _ := r.BasicAuth()
+		authenticated = user == fakeToken
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "x", Path: "/"})
+		// Its credential is the server's, for another request: dropped too.
+		http.Redirect(w, r, strings.Replace(o.URL, "://", "://someone:secret@", 1), http.StatusFound)
+	}, packagecloud.WithHTTPClient(&http.Client{Jar: jar}))
+	for range 2 {
+		info, err := client.Repository("acme", "main").Info(t.Context())
+		if err != nil || info.Name != "main" {
+			t.Fatalf("%+v, %v", info, err)
+		}
+	}
+	if !authenticated {
+		t.Error("the base URL got no token")
+	}
+	o.bare(t, 2)
+}
+
+func TestClient_RedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
+	o := newOther(t, "{}")
+	ts := httptest.NewTLSServer(http.RedirectHandler(o.URL, http.StatusFound))
+	t.Cleanup(ts.Close)
+	c := newCanary(t, fakeToken)
+	client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithBaseURL(ts.URL), packagecloud.WithHTTPClient(ts.Client()), packagecloud.WithLogger(c.logger()))
+	_, err := client.Repository("acme", "main").Info(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "refused a redirect from https to http") {
+		t.Errorf("the error is %v", err)
+	}
+	c.clean(t, err)
+	o.bare(t, 0)
+}
+
+func TestClient_RedirectOfAChangeIsRefused(t *testing.T) {
+	o := newOther(t, "{}")
+	tries := 0
+	c, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		tries++
+		http.Redirect(w, r, o.URL+"/?secret=x", http.StatusTemporaryRedirect)
+	})
+	_, err := client.CreateRepository(t.Context(), "new", nil)
+	if err == nil || !strings.Contains(err.Error(), "base URL") || strings.Contains(err.Error(), "secret=x") {
+		t.Errorf("the error is %v", err)
+	}
+	c.clean(t, err)
+	if err := client.Repository("acme", "main").Delete(t.Context(), &packagecloud.Package{Distribution: "ubuntu/jammy", Filename: demo}); err == nil {
+		t.Error("the redirect of a DELETE was followed")
+	}
+	if tries != 2 {
+		t.Errorf("%d requests; want 2", tries)
+	}
+	o.bare(t, 0)
+}
+
+func TestClient_RedirectsInACircleEnd(t *testing.T) {
+	n := 0
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		n++
+		http.Redirect(w, r, r.URL.Path, http.StatusFound)
+	})
+	if _, err := client.Repository("acme", "main").Info(t.Context()); err == nil || !strings.Contains(err.Error(), "in a row") {
+		t.Errorf("the error is %v", err)
+	}
+	if n != 11 {
+		t.Errorf("%d requests; want 11", n)
+	}
+}
+
+func TestClient_NextLinkElsewhereGetsNoToken(t *testing.T) {
+	o := newOther(t, `[{"filename":"b"}]`)
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "<"+strings.Replace(o.URL, "://", "://u:p@", 1)+`/page2>; rel="next"`)
+		io.WriteString(w, `[{"filename":"a"}]`)
+	})
+	var names []string
+	for pkg, err := range client.Repository("acme", "main").Packages(t.Context(), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, pkg.Filename)
+	}
+	if strings.Join(names, ",") != "a,b" {
+		t.Errorf("got %v", names)
+	}
+	o.bare(t, 1)
+}
+
+func TestClient_DownloadURLElsewhereGetsNoToken(t *testing.T) {
+	o := newOther(t, "content")
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("the API was asked") })
+	url, _ := packagecloud.NewSecretURL(o.URL + "/demo.deb")
+	var b bytes.Buffer
+	err := client.Repository("acme", "main").Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: url}, &b, packagecloud.AllowUnverified())
+	if err != nil || b.String() != "content" {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+	o.bare(t, 1)
+}
+
+func TestClient_TokenThatNamesItsServer(t *testing.T) {
+	var hits atomic.Int32
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { hits.Add(1); io.WriteString(w, "{}") }))
+	t.Cleanup(ts.Close)
+	c := newCanary(t, fakeToken)
+	for _, test := range []struct {
+		name, token string
+		options     []packagecloud.Option
+		ok          bool
+	}{
+		{"is adopted", ts.URL, nil, true},
+		{"fits", ts.URL + "/", []packagecloud.Option{packagecloud.WithBaseURL(ts.URL)}, true},
+		{"is another", "https://packagecloud.io", []packagecloud.Option{packagecloud.WithBaseURL(ts.URL)}, false},
+		{"is malformed", "::", []packagecloud.Option{packagecloud.WithBaseURL(ts.URL)}, false},
+		{"is plain http", "http://packagecloud.example.com", nil, false},
+	} {
+		hits.Store(0)
+		tok, err := tokensource.NewToken(fakeToken, tokensource.Metadata{Origin: "test", BaseURL: test.token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		src := &tokensourcetest.Source{}
+		src.SetToken(tok)
+		client := newClient(t, src, test.options...)
+		_, err = client.Repository("acme", "main").Info(t.Context())
+		c.clean(t, err)
+		if (err == nil) != test.ok || (hits.Load() == 1) != test.ok {
+			t.Errorf("%s: error %v, %d requests", test.name, err, hits.Load())
+		}
+	}
+}
+
+func TestNew_BaseURL(t *testing.T) {
+	for _, test := range []struct {
+		url      string
+		insecure bool
+		want     string // in the error; "" if it is good
+	}{
+		{url: "https://packagecloud.io"},
+		{url: "https://packagecloud.io///"},
+		{url: "https://packages.example.com:8443/some/path/"},
+		{url: "https://user:password@packages.example.com"},
+		{url: " https://packages.example.com\n"},
+		{url: "http://127.0.0.1:8080"},
+		{url: "http://[::1]:8080"},
+		{url: "http://localhost"},
+		{url: "http://packages.example.com", insecure: true},
+		{url: "http://packages.example.com", want: "in the clear"},
+		{url: "http://127.0.0.1.example.com", want: "in the clear"},
+		{url: "packagecloud.io", want: "https://"},
+		{url: "localhost:8080", want: "https://"},
+		{url: "ftp://packagecloud.io", want: "https://"},
+		{url: "https://", want: "no host"},
+		{url: "https://:443", want: "no host"},
+		{url: "https://packagecloud.io/?token=x", want: "query"},
+		{url: "https://packagecloud.io/#x", want: "fragment"},
+		{url: "https://packagecloud.io/%zz", want: "malformed"},
+		{url: "", want: "empty"},
+	} {
+		options := []packagecloud.Option{packagecloud.WithBaseURL(test.url)}
+		if test.insecure {
+			options = append(options, packagecloud.WithInsecureHTTP())
+		}
+		_, err := packagecloud.New(tokensource.Static(fakeToken), options...)
+		switch {
+		case test.want == "" && err != nil:
+			t.Errorf("%q: %v", test.url, err)
+		case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+			t.Errorf("%q: the error is %v; want %q in it", test.url, err, test.want)
+		case err != nil && (strings.Contains(err.Error(), "token=x") || strings.Contains(err.Error(), "password")):
+			t.Errorf("%q: the error shows a credential: %v", test.url, err)
+		}
+	}
+}
+
+func TestClient_BaseURLPathAndUserInfo(t *testing.T) {
+	for _, test := range []struct{ suffix, want string }{
+		{"", "/api/v1/repos/acme/main.json"},
+		{"/", "/api/v1/repos/acme/main.json"},
+		{"/pc", "/pc/api/v1/repos/acme/main.json"},
+		{"/pc//", "/pc/api/v1/repos/acme/main.json"},
+		{"/a%2Fb/", "/a%2Fb/api/v1/repos/acme/main.json"},
+	} {
+		var path, user string
+		ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			path = r.URL.EscapedPath()
+			user, _, _ = r.BasicAuth()
+			io.WriteString(w, "{}")
+		}))
+		base := strings.Replace(ts.URL, "://", "://somebody:password@", 1) + test.suffix
+		client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithBaseURL(base))
+		if _, err := client.Repository("acme", "main").Info(t.Context()); err != nil {
+			t.Error(err)
+		}
+		ts.Close()
+		if path != test.want || user != fakeToken {
+			t.Errorf("%q: asked for %s; want %s (token sent: %v)", test.suffix, path, test.want, user == fakeToken)
+		}
+	}
+}
+
+func TestClient_WorksBelowAPathPrefix(t *testing.T) {
+	f := setup(t)
+	target, _ := url.Parse(f.srv.URL)
+	ts := httptest.NewServer(http.StripPrefix("/pc", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}))
+	t.Cleanup(ts.Close)
+	client := newClient(t, tokensource.Static(f.srv.Token()), packagecloud.WithBaseURL(ts.URL+"/pc/"))
+	repo := client.Repository("acme", "main")
+	pkg, err := repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("x")), jammy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The server's own paths know nothing of the prefix.
+	if _, err := repo.Package(t.Context(), pkg); err != nil {
+		t.Error(err)
+	}
+	if err := repo.Delete(t.Context(), pkg); err != nil {
+		t.Error(err)
+	}
+	f.stored(t, 0)
+}
+
+func TestNew_RefusesWhatCannotWork(t *testing.T) {
+	var typedNil *tokensourcetest.Source
+	for name, err := range map[string]error{
+		"nil source":       second(packagecloud.New(nil)),
+		"typed nil source": second(packagecloud.New(typedNil)),
+		"nil option":       second(packagecloud.New(tokensource.Static(fakeToken), nil)),
+		"application":      second(packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithApplication("a\r\nb"))),
+		"rotation wait":    second(packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithRotationWait(-1))),
+		"transport":        second(packagecloud.NewTransport(nil)),
+	} {
+		if err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestTransport_RefusedTokenIsReplacedAndTheBodyRepeated(t *testing.T) {
+	f := setupServer(t, nil, func(srv *packagecloudtest.Server) tokensource.TokenSource { return source(srv.Token) })
+	content := bytes.Repeat([]byte("content"), 1000)
+	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Then: func(s *packagecloudtest.Server) { f.canary.add(s.RotateToken()) }})
+	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, content), jammy); err != nil {
+		t.Fatal(err)
+	}
+	posts := f.requests("POST")
+	if len(posts) != 2 || posts[0].Status != 401 || posts[1].Status != 201 {
+		t.Errorf("the uploads were %+v", posts)
+	}
+	if p := f.stored(t, 1)[0]; p.Size != int64(len(content)) {
+		t.Errorf("%d bytes are stored; want %d", p.Size, len(content))
+	}
+}
+
+// rejecting answers 401 to all tokens but good, and counts.
+type rejecting struct {
+	mu   sync.Mutex
+	good string
+	got  []string
+	body []string
+}
+
+func (r *rejecting) RoundTrip(req *http.Request) (*http.Response, error) {
+	body := ""
+	if req.Body != nil {
+		b, _ := io.ReadAll(req.Body)
+		req.Body.Close()
+		body = string(b)
+	}
+	user, _, _ := req.BasicAuth()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got, r.body = append(r.got, user), append(r.body, body)
+	if user != r.good {
+		return reply(req, 401, `{"error":"Unauthenticated"}`), nil
+	}
+	return reply(req, 200, "{}"), nil
+}
+
+func rotating(t *testing.T, src tokensource.TokenSource, next http.RoundTripper) *packagecloud.Transport {
+	t.Helper()
+	transport, err := packagecloud.NewTransport(src, packagecloud.WithHTTPClient(&http.Client{Transport: next}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return transport
+}
+
+func send(t *testing.T, transport *packagecloud.Transport, body io.Reader) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", "https://packagecloud.io/x", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+func TestTransport_WaitsForTheNextTokenWhereTheOldOneWasAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := tokensourcetest.NewSource("old-token-old-token")
+		server := &rejecting{good: "old-token-old-token"}
+		transport := rotating(t, src, server)
+		if resp := send(t, transport, strings.NewReader("1")); resp.StatusCode != 200 {
+			t.Fatal(resp.StatusCode)
+		}
+		server.good = "new-token-new-token"
+		time.AfterFunc(7*time.Second, func() { src.Set("new-token-new-token") })
+		if resp := send(t, transport, strings.NewReader("2")); resp.StatusCode != 200 {
+			t.Fatalf("the status is %d", resp.StatusCode)
+		}
+		if fmt.Sprint(server.body) != "[1 2 2]" {
+			t.Errorf("the bodies were %v", server.body)
+		}
+		if inv := src.Invalidated(); len(inv) != 1 || inv[0].Reveal() != "old-token-old-token" {
+			t.Errorf("%d tokens were invalidated", len(inv))
+		}
+	})
+}
+
+func TestTransport_WaitEndsAfterTenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := tokensourcetest.NewSource("old-token-old-token")
+		server := &rejecting{good: "old-token-old-token"}
+		transport := rotating(t, src, server)
+		send(t, transport, nil)
+		server.good = ""
+		start := time.Now()
+		resp := send(t, transport, nil)
+		if resp.StatusCode != 401 || text(t, resp.Body) != `{"error":"Unauthenticated"}` {
+			t.Errorf("the status is %d", resp.StatusCode)
+		}
+		if waited := time.Since(start); waited != 10*time.Second {
+			t.Errorf("it waited %v; want 10s", waited)
+		}
+		if n := src.Calls(); n > 20 {
+			t.Errorf("the source was asked %d times", n)
+		}
+	})
+}
+
+func TestTransport_DoesNotWaitWhereNoTokenWasAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := tokensourcetest.NewSource("bad-token-bad-token")
+		server := &rejecting{good: "x"}
+		transport := rotating(t, src, roundTrip(func(r *http.Request) (*http.Response, error) {
+			if len(server.got) == 0 { // a proxy's failure is no acceptance
+				server.got = append(server.got, "")
+				return reply(r, 502, ""), nil
+			}
+			return server.RoundTrip(r)
+		}))
+		send(t, transport, nil)
+		start := time.Now()
+		if resp := send(t, transport, nil); resp.StatusCode != 401 {
+			t.Errorf("the status is %d", resp.StatusCode)
+		}
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("it waited %v", waited)
+		}
+	})
+}
+
+func TestTransport_RepeatsThreeTimesAtMost(t *testing.T) {
+	n := 0
+	server := &rejecting{good: "none"}
+	src := tokensourcetest.NewSource("x")
+	transport := rotating(t, both{source(func() string { n++; return fmt.Sprintf("token-number-%04d", n) }), src}, server)
+	if resp := send(t, transport, strings.NewReader("body")); resp.StatusCode != 401 {
+		t.Errorf("the status is %d", resp.StatusCode)
+	}
+	if len(server.got) != 4 || len(src.Invalidated()) != 4 {
+		t.Errorf("%d requests, %d tokens invalidated; want 4 of both", len(server.got), len(src.Invalidated()))
+	}
+	for i, tok := range src.Invalidated() {
+		if tok.Reveal() != server.got[i] {
+			t.Errorf("token %d was invalidated, but not sent", i)
+		}
+	}
+	for _, b := range server.body {
+		if b != "body" {
+			t.Errorf("a body was %q", b)
+		}
+	}
+}
+
+// both gets its tokens from one source and tells another what is invalid.
+type both struct {
+	tokensource.TokenSource
+	*tokensourcetest.Source
+}
+
+func (b both) Token(ctx context.Context) (tokensource.Token, error) { return b.TokenSource.Token(ctx) }
+func (b both) String() string                                       { return "both" }
+
+func TestTransport_DoesNotRepeatABodyThatItCannotRead(t *testing.T) {
+	n := 0
+	server := &rejecting{good: "none"}
+	transport := rotating(t, source(func() string { n++; return fmt.Sprintf("token-number-%04d", n) }), server)
+	if resp := send(t, transport, io.MultiReader(strings.NewReader("body"))); resp.StatusCode != 401 {
+		t.Errorf("the status is %d", resp.StatusCode)
+	}
+	if len(server.got) != 1 {
+		t.Errorf("%d requests; want 1", len(server.got))
+	}
+}
+
+func TestClient_Returns401WhenThereIsNoOtherToken(t *testing.T) {
+	f := setup(t)
+	f.srv.RotateToken()
+	_, err := f.repo.Info(t.Context())
+	f.want(t, err, packagecloud.ErrUnauthorized)
+	if len(f.requests("")) != 1 {
+		t.Errorf("the requests were %+v", f.requests(""))
+	}
+	if !strings.Contains(f.text(), "refused the token") {
+		t.Error("the log doesn't tell")
+	}
+}
+
+func TestClient_NoUploadFailsWhileTheTokenIsRotated(t *testing.T) {
+	f := setupServer(t, nil, func(srv *packagecloudtest.Server) tokensource.TokenSource {
+		cached, err := tokensource.Cache(source(srv.Token), tokensource.CacheOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cached
+	})
+	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Skip: 5, Every: 8, Times: 3, Then: func(s *packagecloudtest.Server) { f.canary.add(s.RotateToken()) }})
+	var wg sync.WaitGroup
+	const workers, each = 8, 5
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				content := bytes.Repeat([]byte{byte(w), byte(i)}, 2000)
+				if i == each-1 { // one that asks before it sends
+					content = bytes.Repeat(content, 300)
+				}
+				name := fmt.Sprintf("demo_%d.%d_amd64.deb", w, i)
+				if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(name, content), jammy); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	rejected := 0
+	for _, r := range f.requests("POST") {
+		if r.Status == 401 {
+			rejected++
+		}
+	}
+	if rejected == 0 {
+		t.Error("no request met a rotation")
+	}
+	names := map[string]bool{}
+	for _, p := range f.stored(t, workers*each) {
+		names[p.Filename] = true
+	}
+	if len(names) != workers*each {
+		t.Errorf("%d different packages; want %d", len(names), workers*each)
+	}
+}
+
+func TestDownload_ReadTokenRefusedLeavesTheAPITokenAlone(t *testing.T) {
+	src := &tokensourcetest.Source{}
+	f := setupServer(t, nil, func(srv *packagecloudtest.Server) tokensource.TokenSource { src.Set(srv.Token()); return src })
+	pkg := f.add(t, "ubuntu/jammy", demo, []byte("content"))
+
+	read := tokensourcetest.NewSource(f.canary.add("00112233445566778899aabbccddeeff0011223344556677"))
+	err := f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.WithReadToken(read))
+	f.want(t, err, packagecloud.ErrUnauthorized)
+	if len(src.Invalidated()) != 0 || len(read.Invalidated()) != 1 {
+		t.Errorf("%d API tokens and %d read tokens were invalidated; want 0 and 1", len(src.Invalidated()), len(read.Invalidated()))
+	}
+
+	// The same with the read token that the download_url holds.
+	u, _ := url.Parse(pkg.DownloadURL.Reveal())
+	u.User = url.UserPassword(f.canary.add("0123456789abcdef0123456789abcdef0123456789abcdef"), "")
+	pkg.DownloadURL, err = packagecloud.NewSecretURL(u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = f.repo.Download(t.Context(), pkg, io.Discard)
+	f.want(t, err, packagecloud.ErrUnauthorized)
+	if len(src.Invalidated()) != 0 {
+		t.Error("the API token was invalidated")
+	}
+}

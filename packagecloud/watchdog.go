@@ -1,0 +1,95 @@
+package packagecloud
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// errStall is the cause of the context that a watchdog ended.
+var errStall = fmt.Errorf("%w: nothing moved for too long", ErrStalled)
+
+// watchdog ends a transfer that doesn't move. Its timer looks now and then at
+// when something moved last; to set the timer at every read would cost more
+// than the read.
+type watchdog struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	start  time.Time
+	limit  time.Duration
+	end    atomic.Int64 // when to give up, in nanoseconds after start; 0 = never
+	timer  *time.Timer
+}
+
+func newWatchdog(ctx context.Context, limit time.Duration) *watchdog {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &watchdog{ctx: ctx, cancel: cancel, start: time.Now(), limit: limit}
+	w.touch()
+	// Set in two steps, since look uses the timer.
+	w.timer = time.AfterFunc(time.Hour, w.look)
+	w.timer.Reset(limit)
+	return w
+}
+
+func (w *watchdog) look() {
+	if w.ctx.Err() != nil {
+		return
+	}
+	next := w.limit
+	if end := w.end.Load(); end != 0 {
+		next = time.Duration(end) - time.Since(w.start)
+	}
+	if next <= 0 {
+		w.cancel(errStall)
+		return
+	}
+	w.timer.Reset(next)
+}
+
+// touch says that something moved.
+func (w *watchdog) touch() { w.allow(w.limit) }
+
+// allow gives the transfer that much time from now on.
+func (w *watchdog) allow(d time.Duration) { w.end.Store(int64(time.Since(w.start) + d)) }
+
+// rest stops watching until the next touch.
+func (w *watchdog) rest() { w.end.Store(0) }
+
+// stop ends the watch, and the transfer with it.
+func (w *watchdog) stop() {
+	w.timer.Stop()
+	w.cancel(nil)
+}
+
+// cause replaces the cancellation that the watchdog made by its reason.
+func (w *watchdog) cause(err error) error {
+	if err != nil && context.Cause(w.ctx) == errStall {
+		return errStall
+	}
+	return err
+}
+
+// watchedBody lets the watchdog watch while somebody reads: a slow consumer is
+// no stall.
+type watchedBody struct {
+	io.ReadCloser
+	watch *watchdog
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.watch.touch()
+	n, err := b.ReadCloser.Read(p)
+	b.watch.rest()
+	if err != nil && err != io.EOF {
+		err = b.watch.cause(err)
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.watch.stop()
+	return err
+}
