@@ -364,9 +364,6 @@ func (c *CachedSource) Invalidate(tok Token) {
 	event := c.event(EventInvalidated, tok)
 	c.rejected, c.until = tok, now.Add(rejectedFor)
 	c.current = Token{}
-	if c.err == nil {
-		c.due = now
-	}
 	c.publish(now)
 	c.mu.Unlock()
 	c.emit(event)
