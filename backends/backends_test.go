@@ -134,6 +134,7 @@ func TestParse_PointsAtTheFault(t *testing.T) {
 		{"drive letter", `C:\token`, "column 1: expected a scheme"},
 		{"a URL", "https://packagecloud.io", `column 1: unknown scheme "https"; this program knows env, file, awssm`},
 		{"misspelt linked", "env:A,flie:/x", `element 2 of 2, column 7: unknown scheme "flie"; did you mean "file"?`},
+		{"neighbours swapped", "evn:A", `column 1: unknown scheme "evn"; did you mean "env"?`},
 		{"misspelt unlinked", "valt:x", `column 1: unknown scheme "valt"; did you mean "vault"? It isn't linked into this program; import "github.com/packagecloud-go/sdk/backends/vault" and pass vault.Opener() to backends.Parse`},
 		{"unlinked", "vault:secret/x#api_key", `column 1: the backend "vault" isn't linked into this program; import "github.com/packagecloud-go/sdk/backends/vault" and pass vault.Opener() to backends.Parse`},
 	} {
@@ -271,6 +272,15 @@ func TestSpec_StringLeavesNamesReadable(t *testing.T) {
 	const want = "awssm:arn:aws:s/x&y=z?region=a:b/c&stage=A%26B#k=é"
 	if got := s.String(); got != want {
 		t.Errorf("String() = %q, want %q", got, want)
+	}
+}
+
+func TestSpec_StringSortsOptions(t *testing.T) {
+	s := Spec{Scheme: "x", Name: "y", Options: map[string]string{"d": "4", "a": "1", "e": "5", "c": "3", "b": "2", "f": "6"}}
+	for range 5 {
+		if got := s.String(); got != "x:y?a=1&b=2&c=3&d=4&e=5&f=6" {
+			t.Fatalf("String() = %q", got)
+		}
 	}
 }
 

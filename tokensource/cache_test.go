@@ -542,20 +542,30 @@ func TestCache_RefreshesAtTwoThirdsWhereMaxStaleIsNearer(t *testing.T) {
 	})
 }
 
-func TestCache_ReadClockEndsATokenWhoseTimersStoodStill(t *testing.T) {
+func TestCache_ReadClockIsNoReasonToFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &tokensourcetest.Source{}
-		source.SetToken(newToken(t, "one").With(tokensource.Metadata{Expiry: time.Now().Add(time.Minute)}))
+		source.SetToken(newToken(t, "one").With(tokensource.Metadata{Expiry: time.Now().Add(time.Hour)}))
 		c := cache(t, source, tokensource.CacheOptions{ReadClock: true})
-		wantToken(t, c, "one")
 		for range 100 {
 			wantToken(t, c, "one")
 		}
 		if source.Calls() != 1 {
-			t.Errorf("%d calls, want 1: ReadClock is no reason to fetch", source.Calls())
+			t.Errorf("%d calls, want 1", source.Calls())
 		}
+		time.Sleep(7 * time.Minute)
+		release := source.Block()
+		for range 100 {
+			wantToken(t, c, "one")
+			synctest.Wait()
+		}
+		if source.Calls() != 2 {
+			t.Errorf("%d calls, want one more while it runs", source.Calls())
+		}
+		release()
+		synctest.Wait()
 		source.Fail(errDown)
-		time.Sleep(time.Minute)
+		time.Sleep(53 * time.Minute)
 		if tok, err := c.Token(t.Context()); err == nil {
 			t.Errorf("%s was served past its expiry", tok.Reveal())
 		}

@@ -141,6 +141,9 @@ func TestToken_LogsRedacted(t *testing.T) {
 	for _, logger := range []*slog.Logger{slog.New(slog.NewTextHandler(&text, nil)), slog.New(slog.NewJSONHandler(&asJSON, nil))} {
 		logger.With("with", tok).WithGroup("g").Info("m", "tok", tok, "ptr", &tok, "held", hold(tok), "any", []any{tok})
 	}
+	if v := slog.AnyValue(tok).Resolve(); v.Kind() != slog.KindString || v.String() != "[redacted]" {
+		t.Errorf("a handler that resolves it gets %v", v)
+	}
 	for _, out := range []string{text.String(), asJSON.String()} {
 		if !strings.Contains(out, "[redacted]") {
 			t.Errorf("not redacted: %s", out)

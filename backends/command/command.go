@@ -92,6 +92,8 @@ func New(argv []string, options Options) (*Source, error) {
 // Token runs the command and returns the token that it printed. The kinds of its
 // errors:
 //
+//   - [tokensource.ErrNotFound]: the helper succeeded and printed nothing. A
+//     script says so that there is no token here, for a chain to go on.
 //   - [tokensource.ErrInvalid]: there is no such program, which is not
 //     ErrNotFound, so that a chain doesn't quietly go on to another token
 //     because of a typing error or a PATH; or it printed no usable token, or

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -20,6 +21,10 @@ import (
 const (
 	maxOutput = 1 << 20
 	maxStderr = 2 << 10
+
+	// minStruck is the shortest word of the output that is struck out of
+	// standard error. Shorter ones are no tokens.
+	minStruck = 8
 
 	// waitDelay is how long a process that the helper left behind may hold on
 	// to its output.
@@ -55,6 +60,9 @@ func (s *Source) run(ctx context.Context) ([]byte, error) {
 	case err == nil, errors.Is(err, exec.ErrWaitDelay):
 		// It ended well and within its time; what it left behind doesn't
 		// count.
+		if len(stdout.kept) == 0 {
+			return nil, s.errorf(tokensource.ErrNotFound, nil, "the command succeeded and printed nothing, by which a helper says that it has no token")
+		}
 		return stdout.kept, nil
 	case ctx.Err() != nil:
 		return nil, s.errorf(tokensource.ErrUnavailable, ctx.Err(), "the caller's context ended before the command did, which was killed%s", said())
@@ -69,6 +77,8 @@ func (s *Source) run(ctx context.Context) ([]byte, error) {
 		return nil, s.errorf(tokensource.ErrInvalid, err, "the program was found in the working directory only, where none is run from; spell it with ./ before it")
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return nil, s.errorf(tokensource.ErrInvalid, err, "there is no such program; install it, or correct its name or PATH")
+	case errors.Is(err, syscall.ENOEXEC):
+		return nil, s.errorf(tokensource.ErrInvalid, err, "the program is not one for this machine; if it is a script, begin it with #! and an interpreter")
 	case errors.Is(err, fs.ErrPermission):
 		return nil, s.errorf(tokensource.ErrDenied, err, "the program may not be executed")
 	}
@@ -82,8 +92,8 @@ func (s *Source) errorf(kind, cause error, format string, args ...any) error {
 // said returns what the helper wrote to standard error, fit to be shown, or "".
 func (s *Source) said(stderr, stdout []byte) string {
 	text := string(stderr)
-	for word := range strings.FieldsSeq(string(stdout)) {
-		if len(word) >= 4 {
+	for word := range strings.FieldsFuncSeq(string(stdout), isDelimiter) {
+		if len(word) >= minStruck {
 			text = strings.ReplaceAll(text, word, "[redacted]")
 		}
 	}
@@ -98,6 +108,9 @@ func (s *Source) said(stderr, stdout []byte) string {
 	}
 	return "; it said: " + strings.Join(words, " ")
 }
+
+// isDelimiter tells where the words end in a helper's output, JSON or not.
+func isDelimiter(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`"{},:=`, r) }
 
 // head keeps what is written to it up to maxOutput, and calls stop beyond.
 type head struct {
