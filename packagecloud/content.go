@@ -2,6 +2,7 @@ package packagecloud
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -142,6 +143,14 @@ func (c Content) prepare() (Content, error) {
 	}
 	if c.Size < 0 {
 		return c, fmt.Errorf("packagecloud: the size of %q is negative", c.Name)
+	}
+	open := c.Open
+	c.Open = func() (io.ReadCloser, error) {
+		r, err := open()
+		if err == nil && r == nil {
+			err = errors.New("packagecloud: the content's Open returned neither a reader nor an error")
+		}
+		return r, err
 	}
 	// Paths of either system, whichever this program runs on.
 	c.Name = c.Name[lastSeparator(c.Name)+1:]

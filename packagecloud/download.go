@@ -176,6 +176,7 @@ func (d *download) prepare(ctx context.Context, r *Repository) error {
 var errCut = errors.New("the download broke off")
 
 func (d *download) run(ctx context.Context) error {
+	denied := false // the try before met an expired address
 	for try := 1; ; try++ {
 		before := d.written
 		err := d.fetch(ctx)
@@ -186,9 +187,10 @@ func (d *download) run(ctx context.Context) error {
 			try = 1 // it moves
 		}
 		pause, again := d.client.again(ctx, request{readOnly: true}, err, try)
-		if !again && !(try == 1 && ctx.Err() == nil && expired(err)) {
+		if !again && (denied || !expired(err) || ctx.Err() != nil) {
 			return err
 		}
+		denied = expired(err)
 		d.client.logger.DebugContext(ctx, "packagecloud download resumes", "file", d.pkg.Filename, "at", d.written, "error", err.Error())
 		if sleep(ctx, max(pause, d.client.backoff(try))) != nil {
 			return contextError(ctx, err)

@@ -228,6 +228,10 @@ type transportError struct {
 }
 
 func newTransportError(method, endpoint string, req *http.Request, err error) error {
+	// First, since what a source's error hides may be reached through it.
+	if t, ok := errors.AsType[*tokenError](err); ok {
+		return t
+	}
 	cause := err
 	for { // its text has the URL
 		u, ok := errors.AsType[*url.Error](cause)
@@ -235,9 +239,6 @@ func newTransportError(method, endpoint string, req *http.Request, err error) er
 			break
 		}
 		cause = u.Err
-	}
-	if t, ok := errors.AsType[*tokenError](cause); ok {
-		return t
 	}
 	return &transportError{method, endpoint, strike(shorten(cause.Error(), 500), req), func() error { return cause }}
 }

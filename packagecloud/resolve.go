@@ -127,7 +127,7 @@ func (u *upload) judge(ctx context.Context, pkg *Package, refusal error) (*Packa
 		return nil, existsError(pkg, "its content is another", refusal)
 	}
 	created := !details.CreatedAt.IsZero() && details.CreatedAt.After(u.started.Add(-clockSlack))
-	if created && details.Size == u.content.Size {
+	if created && (details.Size == 0 || details.Size == u.content.Size) { // alpine has no size either
 		return details, nil
 	}
 	return nil, fmt.Errorf("%w: %s is in %s, but the server gives no checksum that tells whether it is this one", ErrUnknownOutcome, u.content.Name, u.repo)

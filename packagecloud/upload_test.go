@@ -218,6 +218,7 @@ func TestUpload_WhatCannotBeUploadedIsRefusedBeforeARequest(t *testing.T) {
 		"a directory":       packagecloud.File(dir),
 		"no such file":      packagecloud.File(filepath.Join(dir, "missing.deb")),
 		"no Open function":  {Name: demo, Size: 1},
+		"neither a reader":  {Name: demo, Size: 1, Open: func() (io.ReadCloser, error) { return nil, nil }},
 		"is negative":       packagecloud.ReaderAt(demo, pattern{}, -1),
 		"needs a file name": packagecloud.Bytes("dir/", []byte("x")),
 		"control character": packagecloud.Bytes("a\nb.deb", []byte("x")),

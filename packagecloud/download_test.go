@@ -1,0 +1,343 @@
+package packagecloud_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+var big = bytes.Repeat([]byte("0123456789abcdef"), 20<<10) // 320 KiB
+
+// entries lists a folder.
+func entries(t *testing.T, dir string) []string {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// downloads returns the statuses of the requests to a host.
+func (f *fixture) downloads(host string) []int {
+	var out []int
+	for _, r := range f.requests("GET") {
+		if r.Host == host {
+			out = append(out, r.Status)
+		}
+	}
+	return out
+}
+
+func TestDownload_WritesAndVerifies(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	var b bytes.Buffer
+	var last, total int64
+	err := f.repo.Download(t.Context(), pkg, &b, packagecloud.DownloadProgress(func(received, of int64) {
+		if received < last {
+			t.Errorf("the progress went from %d to %d", last, received)
+		}
+		last, total = received, of
+	}))
+	if err != nil || !bytes.Equal(b.Bytes(), big) {
+		t.Fatalf("%d bytes, %v", b.Len(), err)
+	}
+	if last != int64(len(big)) || total != int64(len(big)) {
+		t.Errorf("the progress ended at %d of %d", last, total)
+	}
+	for _, r := range f.requests("") {
+		if r.Leak != "" {
+			t.Errorf("%s: %s", r.Path, r.Leak)
+		}
+	}
+}
+
+func TestDownload_VerifiesSHA512WhereThatIsAllThereIs(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, []byte("content"))
+	pkg.SHA256 = ""
+	pkg.SHA512 = strings.Repeat("0", 128)
+	f.want(t, f.repo.Download(t.Context(), pkg, io.Discard), packagecloud.ErrChecksum)
+}
+
+func TestDownloadFile_AppearsWholeOrNotAtAll(t *testing.T) {
+	flip := int64(1000)
+	for name, fault := range map[string]*packagecloudtest.Fault{
+		"":             nil,
+		"flipped byte": {Host: packagecloudtest.HostDownload, FlipByte: &flip},
+		"always cut":   {Host: packagecloudtest.HostDownload, CutAfter: -1, Times: -1},
+		"denied":       {Host: packagecloudtest.HostDownload, Status: 403, Times: -1},
+	} {
+		f := setup(t)
+		pkg := f.add(t, "ubuntu/jammy", demo, big)
+		dir := t.TempDir()
+		path := filepath.Join(dir, "demo.deb")
+		os.WriteFile(path, []byte("before"), 0o600)
+		if fault != nil {
+			f.srv.Inject(*fault)
+		}
+		err := f.repo.DownloadFile(t.Context(), pkg, path)
+		want := big
+		if fault != nil {
+			want = []byte("before")
+		}
+		f.clean(t, err)
+		if (err == nil) != (fault == nil) || name == "flipped byte" && !errors.Is(err, packagecloud.ErrChecksum) {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+		if got, _ := os.ReadFile(path); !bytes.Equal(got, want) {
+			t.Errorf("%s: the file has %d bytes", name, len(got))
+		}
+		if got := entries(t, dir); !slices.Equal(got, []string{"demo.deb"}) {
+			t.Errorf("%s: the folder holds %v", name, got)
+		}
+	}
+}
+
+func TestDownloadFile_LeavesNothingWhenTheCallerLeaves(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostDownload, StallAfter: 100 << 10})
+	err := f.repo.DownloadFile(ctx, pkg, filepath.Join(dir, "demo.deb"), packagecloud.DownloadProgress(func(int64, int64) { cancel() }))
+	f.want(t, err, context.Canceled)
+	if got := entries(t, dir); len(got) != 0 {
+		t.Errorf("the folder holds %v", got)
+	}
+}
+
+func TestDownloadFile_TargetThatCannotBeIsRefusedBeforeARequest(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	dir := t.TempDir()
+	for _, path := range []string{dir, filepath.Join(dir, "missing", "demo.deb")} {
+		if err := f.repo.DownloadFile(t.Context(), pkg, path); err == nil || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: the error is %v", path, err)
+		}
+	}
+	if n := len(f.requests("")); n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+	if err := f.repo.DownloadFile(t.Context(), nil, filepath.Join(dir, "x")); err == nil {
+		t.Error("a nil package was accepted")
+	}
+	if got := entries(t, dir); len(got) != 0 {
+		t.Errorf("the folder holds %v", got)
+	}
+}
+
+func TestDownload_NoChecksumIsRefusedBeforeAByte(t *testing.T) {
+	f := setupServer(t, &packagecloudtest.Options{NoChecksums: true}, nil)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	var b bytes.Buffer
+	f.want(t, f.repo.Download(t.Context(), pkg, &b), packagecloud.ErrNoChecksum)
+	if b.Len() != 0 || len(f.downloads(packagecloudtest.HostDownload)) != 0 {
+		t.Errorf("%d bytes were written", b.Len())
+	}
+	if err := f.repo.Download(t.Context(), pkg, &b, packagecloud.AllowUnverified()); err != nil || !bytes.Equal(b.Bytes(), big) {
+		t.Errorf("%d bytes, %v", b.Len(), err)
+	}
+}
+
+func TestDownload_AllowUnverifiedStillVerifiesWhatItCan(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	flip := int64(0)
+	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostDownload, FlipByte: &flip})
+	f.want(t, f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified()), packagecloud.ErrChecksum)
+}
+
+func TestDownload_WriterThatFailsEndsIt(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	full := errors.New("disk full")
+	for name, w := range map[string]writer{
+		"error": func([]byte) (int, error) { return 0, full },
+		"short": func(p []byte) (int, error) { return len(p) - 1, nil },
+	} {
+		f.srv.ResetRequests()
+		err := f.repo.Download(t.Context(), pkg, w)
+		if !errors.Is(err, full) && !errors.Is(err, io.ErrShortWrite) {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+		if n := len(f.downloads(packagecloudtest.HostDownload)); n != 1 {
+			t.Errorf("%s: %d downloads; want 1", name, n)
+		}
+	}
+}
+
+func TestDownload_CutIsResumedFromTheAddressThatDoesNotExpire(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	expire := func(s *packagecloudtest.Server) { s.ExpireDownloads() }
+	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostDownload, CutAfter: 100_000})
+	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostDownload, CutAfter: 100_000})
+	// What the third try was redirected to has expired when it gets there.
+	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostDownload, Then: expire})
+	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostAPI, Then: expire})
+	var b bytes.Buffer
+	if err := f.repo.Download(t.Context(), pkg, &b); err != nil || !bytes.Equal(b.Bytes(), big) {
+		t.Fatalf("%d bytes, %v", b.Len(), err)
+	}
+	if got := f.downloads(packagecloudtest.HostDownload); !slices.Equal(got, []int{200, 206, 403, 206}) {
+		t.Errorf("the download host answered %v", got)
+	}
+	if got := f.downloads(packagecloudtest.HostAPI); !slices.Equal(got, []int{302, 302, 302, 302}) {
+		t.Errorf("the API answered %v", got)
+	}
+}
+
+// script answers one request after the other.
+func script(t *testing.T, steps ...http.HandlerFunc) http.HandlerFunc {
+	n := 0
+	t.Cleanup(func() {
+		if n != len(steps) {
+			t.Errorf("%d requests; want %d", n, len(steps))
+		}
+	})
+	return func(w http.ResponseWriter, r *http.Request) {
+		if n++; n > len(steps) {
+			w.WriteHeader(410)
+			return
+		}
+		steps[n-1](w, r)
+	}
+}
+
+func sent(content, etag string, cut int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", etag)
+		if cut > 0 {
+			io.WriteString(w, content[:cut])
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		io.WriteString(w, content)
+	}
+}
+
+func described(t *testing.T, base, content string, sum bool) *packagecloud.Package {
+	t.Helper()
+	pkg := &packagecloud.Package{Filename: demo}
+	pkg.DownloadURL, _ = packagecloud.NewSecretURL(base + "/download")
+	if sum {
+		s := sha256.Sum256([]byte(content))
+		pkg.SHA256 = hex.EncodeToString(s[:])
+	}
+	return pkg
+}
+
+func TestDownload_AnswerThatStartsOverIsJoinedWhereItBroke(t *testing.T) {
+	const content = "0123456789"
+	_, client, ts := serve(t, script(t, sent(content, `"a"`, 4), func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") != "bytes=4-" || r.Header.Get("If-Range") != `"a"` || r.Header.Get("Accept-Encoding") != "identity" {
+			t.Errorf("the headers were %v", r.Header)
+		}
+		sent(content, `"b"`, 0)(w, r)
+	}))
+	var b bytes.Buffer
+	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, content, true), &b)
+	if err != nil || b.String() != content {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+}
+
+func TestDownload_WeakETagDoesNotJoinParts(t *testing.T) {
+	const content = "0123456789"
+	_, client, ts := serve(t, script(t, sent(content, `W/"a"`, 4), func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") != "" {
+			t.Error("a part was asked for")
+		}
+		sent(content, "", 0)(w, r)
+	}))
+	var b bytes.Buffer
+	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, content, true), &b)
+	if err != nil || b.String() != content {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+}
+
+func TestDownload_OtherContentAfterACutIsNoticedWithoutAChecksumToo(t *testing.T) {
+	c, client, ts := serve(t, script(t, sent("0123456789", `"a"`, 4), sent("abcdefghij", `"b"`, 0)))
+	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, "", false), io.Discard, packagecloud.AllowUnverified())
+	c.want(t, err, packagecloud.ErrChecksum)
+}
+
+func TestDownload_WrongPartIsRefused(t *testing.T) {
+	_, client, ts := serve(t, script(t, sent("0123456789", `"a"`, 4), func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Range", "bytes 5-9/10")
+		w.WriteHeader(206)
+		io.WriteString(w, "56789")
+	}))
+	var b bytes.Buffer
+	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, "0123456789", true), &b)
+	if err == nil || b.String() != "0123" {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+}
+
+func TestDownload_TriesWithoutProgressEnd(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostDownload, CutAfter: -1, Times: -1})
+	err := f.repo.Download(t.Context(), pkg, io.Discard)
+	if err == nil {
+		t.Error("no error")
+	}
+	f.clean(t, err)
+	if n := len(f.downloads(packagecloudtest.HostDownload)); n != 5 {
+		t.Errorf("%d tries; want 5", n)
+	}
+}
+
+func TestDownload_ReadTokenServes(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	read := f.canary.add(f.srv.CreateReadToken("main", "reader"))
+	if err := f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.WithReadToken(tokensource.Static(read))); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range f.requests("") {
+		want := packagecloudtest.CredentialRead
+		if r.Host == packagecloudtest.HostDownload {
+			want = packagecloudtest.CredentialNone
+		}
+		if r.Credential != want {
+			t.Errorf("%s %s went with the credential %q; want %q", r.Host, r.Path, r.Credential, want)
+		}
+	}
+	if err := f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.WithReadToken(nil)); err != nil {
+		t.Errorf("without a read token: %v", err)
+	}
+}
+
+func TestDownload_PackageMadeByHandIsLookedUp(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, big)
+	f.add(t, "ubuntu/focal", demo, []byte("another"))
+	var b bytes.Buffer
+	err := f.repo.Download(t.Context(), &packagecloud.Package{Distribution: "ubuntu/jammy", Filename: demo}, &b)
+	if err != nil || !bytes.Equal(b.Bytes(), big) {
+		t.Errorf("%d bytes, %v", b.Len(), err)
+	}
+	f.want(t, f.repo.Download(t.Context(), &packagecloud.Package{Distribution: "ubuntu/noble", Filename: demo}, &b), packagecloud.ErrNotFound)
+}

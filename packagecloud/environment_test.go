@@ -1,0 +1,121 @@
+package packagecloud_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/packagecloud-go/sdk/backends"
+	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
+)
+
+func TestFromEnvironment(t *testing.T) {
+	var got string
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got, _, _ = r.BasicAuth()
+		io.WriteString(w, "{}")
+	}))
+	t.Cleanup(ts.Close)
+	const (
+		fromVariable = "aaaaaaaa00aaaaaaaa11aaaaaaaa22"
+		fromSpec     = "bbbbbbbb00bbbbbbbb11bbbbbbbb22"
+		fromFile     = "cccccccc00cccccccc11cccccccc22"
+		fromMemory   = "dddddddd00dddddddd11dddddddd22"
+	)
+	c := newCanary(t, fromVariable, fromSpec, fromFile, fromMemory)
+	memory := backends.Opener{Scheme: "memory", Open: func(backends.Spec) (tokensource.TokenSource, error) {
+		return tokensourcetest.NewSource(fromMemory), nil
+	}}
+	for _, test := range []struct {
+		name    string
+		env     map[string]string
+		file    string // ~/.packagecloud
+		options []packagecloud.Option
+		token   string
+		err     string // of FromEnvironment or of the first request
+	}{
+		{name: "variable", env: map[string]string{"PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": ts.URL}, token: fromVariable},
+		{name: "the option's URL wins", env: map[string]string{"PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": "https://127.0.0.1:1"},
+			options: []packagecloud.Option{packagecloud.WithBaseURL(ts.URL)}, token: fromVariable},
+		{name: "spec wins", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "env:OTHER", "OTHER": fromSpec, "PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": ts.URL}, token: fromSpec},
+		{name: "variable wins over the file", env: map[string]string{"PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": ts.URL},
+			file: `{"url":"` + ts.URL + `","token":"` + fromFile + `"}`, token: fromVariable},
+		{name: "file", file: `{"url":"` + ts.URL + `","token":"` + fromFile + `"}`, token: fromFile},
+		{name: "file of the old tool", file: `{"` + ts.URL + `":"x","token":"` + fromFile + `"}`, token: fromFile},
+		{name: "file for another server", file: `{"url":"https://packages.example.com","token":"` + fromFile + `"}`,
+			options: []packagecloud.Option{packagecloud.WithBaseURL(ts.URL)}, err: "another server"},
+		{name: "linked backend", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "env:NONE,memory:x", "PACKAGECLOUD_URL": ts.URL},
+			options: []packagecloud.Option{packagecloud.WithBackends(memory)}, token: fromMemory},
+		{name: "backend that isn't linked", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "memory:x"}, err: "memory"},
+		{name: "nothing", env: map[string]string{"PACKAGECLOUD_URL": ts.URL}, err: "PACKAGECLOUD_TOKEN"},
+		{name: "bad URL", env: map[string]string{"PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": "packagecloud.io"}, err: "https://"},
+		{name: "bad token", env: map[string]string{"PACKAGECLOUD_TOKEN": "user:" + fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "colon"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			home := t.TempDir()
+			t.Setenv("HOME", home)
+			if runtime.GOOS == "windows" {
+				t.Setenv("USERPROFILE", home)
+			}
+			for _, name := range []string{"PACKAGECLOUD_TOKEN_SOURCE", "PACKAGECLOUD_TOKEN", "PACKAGECLOUD_URL"} {
+				t.Setenv(name, test.env[name])
+			}
+			for name, value := range test.env {
+				t.Setenv(name, value)
+			}
+			if test.file != "" {
+				if err := os.WriteFile(filepath.Join(home, ".packagecloud"), []byte(test.file), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got = ""
+			client, err := packagecloud.FromEnvironment(append(test.options, packagecloud.WithLogger(c.logger()))...)
+			if err == nil {
+				_, err = client.Repository("acme", "main").Info(t.Context())
+			}
+			c.clean(t, err)
+			switch {
+			case test.err == "" && (err != nil || got != test.token):
+				t.Errorf("the right token was sent: %v; error %v", got == test.token, err)
+			case test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err) || got != ""):
+				t.Errorf("the error is %v; want %q in it", err, test.err)
+			}
+		})
+	}
+}
+
+func TestFromEnvironment_CachesTheToken(t *testing.T) {
+	asked := 0
+	counting := backends.Opener{Scheme: "counting", Open: func(backends.Spec) (tokensource.TokenSource, error) {
+		return source(func() string { asked++; return fakeToken }), nil
+	}}
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "{}") }))
+	t.Cleanup(ts.Close)
+	t.Setenv("PACKAGECLOUD_TOKEN_SOURCE", "counting:x")
+	t.Setenv("PACKAGECLOUD_URL", ts.URL)
+	client, err := packagecloud.FromEnvironment(packagecloud.WithBackends(counting))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := client.Repository("acme", "main").Info(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("the source was asked %d times; want 1", asked)
+	}
+}
+
+func TestNew_RefusesBackends(t *testing.T) {
+	if _, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithBackends(backends.Opener{Scheme: "x"})); err == nil {
+		t.Error("WithBackends had no effect and no error")
+	}
+}

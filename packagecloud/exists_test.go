@@ -1,0 +1,192 @@
+package packagecloud_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
+	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
+)
+
+func ifExists(mode packagecloud.IfExists) *packagecloud.UploadOptions {
+	return &packagecloud.UploadOptions{Distribution: "ubuntu/jammy", IfExists: mode}
+}
+
+func TestIfExists_FailIsErrExists(t *testing.T) {
+	for _, wording := range []packagecloudtest.DuplicateWording{packagecloudtest.DuplicateFilename, packagecloudtest.DuplicateFullName} {
+		f := setupServer(t, &packagecloudtest.Options{DuplicateWording: wording}, nil)
+		f.add(t, "ubuntu/jammy", demo, []byte("x"))
+		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("x")), jammy)
+		f.want(t, err, packagecloud.ErrExists)
+		if n := len(f.requests("POST")); n != 1 {
+			t.Errorf("%d uploads; want 1", n)
+		}
+	}
+}
+
+func TestIfExists_SkipSendsNothingForTheSameContent(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, []byte("x"))
+	pkg, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("x")), ifExists(packagecloud.Skip))
+	if err != nil || !pkg.Existed || pkg.Filename != demo {
+		t.Errorf("%+v, %v", pkg, err)
+	}
+	if n := len(f.requests("POST")); n != 0 {
+		t.Errorf("%d uploads; want 0", n)
+	}
+}
+
+func TestIfExists_SkipUploadsWhatIsNotThere(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/focal", demo, []byte("x"))
+	pkg, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("x")), ifExists(packagecloud.Skip))
+	if err != nil || pkg.Existed {
+		t.Errorf("%+v, %v", pkg, err)
+	}
+	f.stored(t, 2)
+}
+
+func TestIfExists_SkipOfOtherContentIsErrExists(t *testing.T) {
+	for want, opts := range map[string]packagecloudtest.Options{"its content is another": {}, "no checksum": {NoChecksums: true}} {
+		f := setupServer(t, &opts, nil)
+		f.add(t, "ubuntu/jammy", demo, []byte("theirs"))
+		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("ours")), ifExists(packagecloud.Skip))
+		f.want(t, err, packagecloud.ErrExists)
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v; want %q in it", err, want)
+		}
+		if n := len(f.requests("POST")); n != 0 {
+			t.Errorf("%d uploads; want 0", n)
+		}
+	}
+}
+
+func TestIfExists_SkipFindsAPackageThatTheServerNamesByItsContent(t *testing.T) {
+	f := setup(t)
+	deb := packagefiletest.Deb("demo", "1.0", "amd64")
+	f.add(t, "ubuntu/jammy", demo, deb)
+	pkg, err := f.repo.Upload(t.Context(), packagecloud.Bytes("build-output.deb", deb), ifExists(packagecloud.Skip))
+	if err != nil || !pkg.Existed {
+		t.Errorf("%+v, %v", pkg, err)
+	}
+	if n := len(f.requests("POST")); n != 0 {
+		t.Errorf("%d uploads; want 0", n)
+	}
+}
+
+// The server has the package under a name that nothing in the file tells.
+func TestIfExists_PackageUnderAnotherNameIsFoundByItsChecksum(t *testing.T) {
+	content := []byte("content")
+	sum := sha256.Sum256(content)
+	for name, test := range map[string]struct {
+		mode packagecloud.IfExists
+		sum  string
+		want []string
+		err  error
+	}{
+		"skip":          {packagecloud.Skip, hex.EncodeToString(sum[:]), []string{"POST"}, nil},
+		"replace":       {packagecloud.Replace, hex.EncodeToString(sum[:]), []string{"POST", "DELETE", "POST"}, nil},
+		"skip other":    {packagecloud.Skip, strings.Repeat("0", 64), []string{"POST"}, packagecloud.ErrExists},
+		"replace other": {packagecloud.Replace, strings.Repeat("0", 64), []string{"POST"}, packagecloud.ErrExists},
+	} {
+		var changes []string
+		deleted := false
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != "GET" {
+				changes = append(changes, r.Method)
+			}
+			switch {
+			case strings.HasSuffix(r.URL.Path, "distributions.json"):
+				io.WriteString(w, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+			case r.Method == "GET" && r.URL.Query().Get("q") != "":
+				io.WriteString(w, "[]")
+			case r.Method == "GET":
+				io.WriteString(w, `[{"filename":"theirs.deb","type":"deb","distro_version":"ubuntu/jammy","sha256sum":"`+test.sum+`","destroy_url":"/api/v1/repos/acme/main/ubuntu/jammy/theirs.deb"}]`)
+			case r.Method == "DELETE":
+				deleted = true
+				io.WriteString(w, "{}")
+			case deleted:
+				w.WriteHeader(201)
+				io.WriteString(w, `{"filename":"theirs.deb"}`)
+			default:
+				io.Copy(io.Discard, r.Body)
+				w.WriteHeader(422)
+				io.WriteString(w, `{"filename":["has already been taken"]}`)
+			}
+		})
+		pkg, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes("ours.deb", content), ifExists(test.mode))
+		if !errors.Is(err, test.err) || err == nil && pkg.Filename != "theirs.deb" {
+			t.Errorf("%s: %+v, %v", name, pkg, err)
+		}
+		if !slices.Equal(changes, test.want) {
+			t.Errorf("%s: the requests were %v; want %v", name, changes, test.want)
+		}
+	}
+}
+
+func TestIfExists_ReplaceDeletesThenUploads(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, []byte("old"))
+	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("newer")), ifExists(packagecloud.Replace)); err != nil {
+		t.Fatal(err)
+	}
+	if p := f.stored(t, 1)[0]; p.Size != 5 {
+		t.Errorf("%d bytes are stored", p.Size)
+	}
+	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes("another_1.0_amd64.deb", []byte("x")), ifExists(packagecloud.Replace)); err != nil {
+		t.Error(err)
+	}
+	f.stored(t, 2)
+}
+
+func TestIfExists_ReplaceThatFailsAfterTheDeleteSaysSo(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, []byte("old"))
+	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Status: 422, ContentType: "application/json", Body: `{"repository":["no"]}`})
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("new")), ifExists(packagecloud.Replace))
+	f.want(t, err, packagecloud.ErrInvalid)
+	if !strings.Contains(err.Error(), "was deleted") {
+		t.Errorf("the error is %v", err)
+	}
+	f.stored(t, 0)
+}
+
+func TestIfExists_ReplaceThatCannotDeleteSendsNothing(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, []byte("old"))
+	f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", Status: 402, Times: -1})
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("new")), ifExists(packagecloud.Replace))
+	f.want(t, err, packagecloud.ErrPaymentRequired)
+	if !strings.Contains(err.Error(), "not replaced") || len(f.requests("POST")) != 0 {
+		t.Errorf("the error is %v", err)
+	}
+	f.stored(t, 1)
+}
+
+func TestIfExists_ReplaceWithAFileThatCannotBeReadDeletesNothing(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, []byte("old"))
+	broken := errors.New("disk on fire")
+	opens := 0
+	content := packagecloud.Content{Name: demo, Size: 3, Open: func() (io.ReadCloser, error) {
+		if opens++; opens > 1 { // the first looks into the package
+			return io.NopCloser(&failing{broken}), nil
+		}
+		return io.NopCloser(strings.NewReader("new")), nil
+	}}
+	_, err := f.repo.Upload(t.Context(), content, ifExists(packagecloud.Replace))
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "nothing was replaced") {
+		t.Errorf("the error is %v", err)
+	}
+	if len(f.requests("DELETE")) != 0 || len(f.requests("POST")) != 0 {
+		t.Errorf("the requests were %+v", f.requests(""))
+	}
+	f.stored(t, 1)
+}

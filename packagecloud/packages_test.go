@@ -1,0 +1,241 @@
+package packagecloud_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/packagecloud-go/sdk/packagecloud"
+)
+
+func decode[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return v
+}
+
+func TestPackage_FragmentOfAList(t *testing.T) {
+	pkg := decode[packagecloud.Package](t, `{"name":"demo","distro_version":"el/7","created_at":"2020-01-24T05:35:34.000Z","version":"1.2.3","release":"1.el7","epoch":2,
+		"scope":null,"private":true,"type":"rpm","filename":"demo.rpm","uploader_name":"acme","indexed":true,"sha256sum":"ab","architecture":"x86_64",
+		"package_url":"/api/v1/p.json","download_url":"https://`+fakeToken+`:@packagecloud.io/acme/main/x","promote_url":"/promote","destroy_url":"/destroy",
+		"package_html_url":"/html","downloads_count_url":"/count","downloads_detail_url":"/detail","downloads_series_url":"/series","new_field":{"a":[1]}}`)
+	url := pkg.DownloadURL
+	pkg.DownloadURL = packagecloud.SecretURL{}
+	want := packagecloud.Package{
+		Name: "demo", Distribution: "el/7", CreatedAt: time.Date(2020, 1, 24, 5, 35, 34, 0, time.UTC), Version: "1.2.3", Release: "1.el7", Epoch: 2,
+		Private: true, Type: "rpm", Filename: "demo.rpm", Uploader: "acme", Indexed: true, SHA256: "ab", Architecture: "x86_64",
+		PackageURL: "/api/v1/p.json", PromoteURL: "/promote", DestroyURL: "/destroy", HTMLURL: "/html",
+		DownloadsCountURL: "/count", DownloadsDetailURL: "/detail", DownloadsSeriesURL: "/series",
+	}
+	if !reflect.DeepEqual(pkg, want) {
+		t.Errorf("got %+v", pkg)
+	}
+	if url.Reveal() != "https://"+fakeToken+":@packagecloud.io/acme/main/x" {
+		t.Error("the download URL is another")
+	}
+	newCanary(t, fakeToken).clean(t, url)
+}
+
+func TestPackage_Details(t *testing.T) {
+	pkg := decode[packagecloud.Package](t, `{"name":"demo","size":"3290","summary":null,"description":"text","licenses":["MIT",null],"epoch":null,
+		"dependencies":[{"context":"depends","dependencies":["libc6 (>= 2.4)"]}],"md5sum":"1","sha1sum":"2","sha256sum":"3","sha512sum":"4",
+		"total_downloads_count":7,"repository":"main","self_url":"/api/v1/repos/acme/main/package/deb/ubuntu/jammy/demo/amd64/1.0-7.json","versions_url":"/v"}`)
+	if pkg.Size != 3290 || pkg.Type != "deb" || pkg.TotalDownloads != 7 || pkg.VersionsURL != "/v" || pkg.Repository != "main" ||
+		pkg.MD5+pkg.SHA1+pkg.SHA256+pkg.SHA512 != "1234" || !strings.HasSuffix(pkg.PackageURL, "1.0-7.json") ||
+		!reflect.DeepEqual(pkg.Licenses, []string{"MIT", ""}) ||
+		!reflect.DeepEqual(pkg.Dependencies, []packagecloud.Dependencies{{Context: "depends", Names: []string{"libc6 (>= 2.4)"}}}) {
+		t.Errorf("got %+v", pkg)
+	}
+}
+
+func TestPackage_OddValuesDoNoHarm(t *testing.T) {
+	for text, check := range map[string]func(p packagecloud.Package) bool{
+		`{}`:                  func(p packagecloud.Package) bool { return reflect.DeepEqual(p, packagecloud.Package{}) },
+		`{"size":"3732.0"}`:   func(p packagecloud.Package) bool { return p.Size == 3732 },
+		`{"size":100.0}`:      func(p packagecloud.Package) bool { return p.Size == 100 },
+		`{"size":"-1.5"}`:     func(p packagecloud.Package) bool { return p.Size == 0 },
+		`{"size":"NaN"}`:      func(p packagecloud.Package) bool { return p.Size == 0 },
+		`{"size":{"a":1}}`:    func(p packagecloud.Package) bool { return p.Size == 0 },
+		`{"epoch":"2"}`:       func(p packagecloud.Package) bool { return p.Epoch == 2 },
+		`{"version":1.5}`:     func(p packagecloud.Package) bool { return p.Version == "1.5" },
+		`{"version":[1]}`:     func(p packagecloud.Package) bool { return p.Version == "" },
+		`{"private":"1"}`:     func(p packagecloud.Package) bool { return p.Private },
+		`{"private":null}`:    func(p packagecloud.Package) bool { return !p.Private },
+		`{"licenses":"MIT"}`:  func(p packagecloud.Package) bool { return p.Licenses == nil },
+		`{"licenses":null}`:   func(p packagecloud.Package) bool { return p.Licenses == nil },
+		`{"dependencies":{}}`: func(p packagecloud.Package) bool { return p.Dependencies == nil },
+		`{"created_at":"?"}`:  func(p packagecloud.Package) bool { return p.CreatedAt.IsZero() },
+		`{"package_url":"","destroy_url":"N/A","download_url":"N/A"}`: func(p packagecloud.Package) bool {
+			return p.PackageURL == "" && p.DestroyURL == "" && p.DownloadURL.IsZero()
+		},
+		`{"download_url":"http://%zz"}`:                             func(p packagecloud.Package) bool { return p.DownloadURL.IsZero() },
+		`{"package_html_url":"https://secret:x@packagecloud.io/p"}`: func(p packagecloud.Package) bool { return p.HTMLURL == "https://packagecloud.io/p" },
+		`{"package_url":"/api/v1/repos/a/b/package/node/@scope%2fx/1.0.json"}`: func(p packagecloud.Package) bool {
+			return p.Type == "node" && strings.Contains(p.PackageURL, "@scope%2f")
+		},
+		`{"package":{"filename":"x.jar","size":12}}`: func(p packagecloud.Package) bool { return p.Filename == "x.jar" && p.Size == 12 },
+	} {
+		if pkg := decode[packagecloud.Package](t, text); !check(pkg) {
+			t.Errorf("%s gives %+v", text, pkg)
+		}
+	}
+	var pkg packagecloud.Package
+	if err := json.Unmarshal([]byte(`[1]`), &pkg); err == nil || !strings.Contains(err.Error(), "object") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestPackage_OneOddItemDoesNotHideAList(t *testing.T) {
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `[{"filename":"a"},{"filename":"b","download_url":"http://%zz","size":[]},null,{"filename":"c"}]`)
+	})
+	f := &fixture{repo: client.Repository("acme", "main")}
+	names, err := collect(f, t, nil)
+	if err != nil || strings.Join(names, ",") != "a,b,,c" {
+		t.Errorf("%v, %v", names, err)
+	}
+}
+
+func TestClient_FollowsTheURLsThatTheServerGives(t *testing.T) {
+	var asked []string
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.RequestURI)
+		if strings.HasSuffix(r.URL.Path, "versions") {
+			io.WriteString(w, "[]")
+			return
+		}
+		io.WriteString(w, "{}")
+	})
+	repo := client.Repository("acme", "main")
+	pkg := &packagecloud.Package{
+		Distribution: "ubuntu/jammy", Filename: demo,
+		PackageURL: "/odd/@scope%2Fx?a=b", VersionsURL: "/odd/versions", PromoteURL: "/odd/promote", DestroyURL: "/odd/destroy",
+	}
+	if _, err := repo.Package(t.Context(), pkg); err != nil {
+		t.Error(err)
+	}
+	for _, err := range repo.Versions(t.Context(), pkg) {
+		t.Error(err)
+	}
+	if _, err := repo.Promote(t.Context(), pkg, client.Repository("acme", "stable")); err != nil {
+		t.Error(err)
+	}
+	if err := repo.Delete(t.Context(), pkg); err != nil {
+		t.Error(err)
+	}
+	want := []string{"GET /odd/@scope%2Fx?a=b", "GET /odd/versions", "POST /odd/promote", "DELETE /odd/destroy"}
+	if !reflect.DeepEqual(asked, want) {
+		t.Errorf("asked for %q; want %q", asked, want)
+	}
+}
+
+func TestClient_PathWhereTheServerGivesNone(t *testing.T) {
+	for _, test := range []struct {
+		pkg  packagecloud.Package
+		want string
+	}{
+		{packagecloud.Package{Distribution: "alpine/v3.20", Filename: "a b.apk"}, "/api/v1/repos/acme/main/alpine/v3.20/a%20b.apk"},
+		{packagecloud.Package{Distribution: "RubyGem", Filename: "x.gem"}, "/api/v1/repos/acme/main/gems/x.gem"},
+		{packagecloud.Package{Type: "gem", Filename: "x.gem"}, "/api/v1/repos/acme/main/gems/x.gem"},
+		{packagecloud.Package{Distribution: "python", Filename: "x.whl"}, "/api/v1/repos/acme/main/python/1/x.whl"},
+		{packagecloud.Package{Distribution: "node/1", Filename: "x.tgz", Scope: "@acme"}, "/api/v1/repos/acme/main/node/1/x.tgz?scope=%40acme"},
+		{packagecloud.Package{Distribution: "ubuntu", Filename: "x.deb"}, ""},
+		{packagecloud.Package{Distribution: "../..", Filename: "x.deb"}, ""},
+		{packagecloud.Package{Distribution: "ubuntu/jammy", Filename: ""}, ""},
+	} {
+		var asked string
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { asked = r.RequestURI; io.WriteString(w, "{}") })
+		err := client.Repository("acme", "main").Delete(t.Context(), &test.pkg)
+		if asked != test.want || (err == nil) != (test.want != "") {
+			t.Errorf("%+v: asked for %s, %v; want %s", test.pkg, asked, err, test.want)
+		}
+	}
+}
+
+func TestPromote_MovesThePackage(t *testing.T) {
+	f := setup(t)
+	f.srv.CreateRepository("stable", true)
+	pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
+	stable := f.client.Repository("acme", "stable")
+	moved, err := f.repo.Promote(t.Context(), pkg, stable)
+	if err != nil || moved.Repository != "stable" || moved.Filename != demo {
+		t.Fatalf("%+v, %v", moved, err)
+	}
+	f.stored(t, 0)
+	n := 0
+	for v, err := range stable.Versions(t.Context(), moved) {
+		if n++; err != nil || v.Filename != demo {
+			t.Errorf("%+v, %v", v, err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d versions; want 1", n)
+	}
+	if _, err := f.repo.Promote(t.Context(), pkg, nil); err == nil {
+		t.Error("no destination was accepted")
+	}
+	f.want(t, second(f.repo.Promote(t.Context(), pkg, stable)), packagecloud.ErrNotFound)
+}
+
+func TestFind_TellsPlacesApart(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, []byte("x"))
+	f.add(t, "ubuntu/focal", demo, []byte("y"))
+	f.add(t, "ubuntu/focal", "x"+demo, []byte("z")) // holds the other name
+	if _, err := f.repo.Find(t.Context(), "", demo); err == nil || !strings.Contains(err.Error(), "ubuntu/jammy") || !strings.Contains(err.Error(), "ubuntu/focal") {
+		t.Errorf("the error is %v", err)
+	}
+	pkg, err := f.repo.Find(t.Context(), "ubuntu/focal", demo)
+	if err != nil || pkg.Distribution != "ubuntu/focal" || pkg.Filename != demo {
+		t.Errorf("%+v, %v", pkg, err)
+	}
+	f.want(t, second(f.repo.Find(t.Context(), "ubuntu/noble", demo)), packagecloud.ErrNotFound)
+}
+
+func TestRepositoryInfo_BothForms(t *testing.T) {
+	list := decode[packagecloud.RepositoryInfo](t, `{"name":"main","created_at":"2020-01-24T05:35:34.000Z","url":"https://user:pw@packagecloud.io/acme/main","last_push_human":"1 day ago",
+		"package_count_human":"17 packages","private":true,"fqname":"acme/main","total_installs_count":null}`)
+	if list.FullName != "acme/main" || !list.Private || list.PackageCount != "17 packages" || list.URL != "https://packagecloud.io/acme/main" {
+		t.Errorf("got %+v", list)
+	}
+	show := decode[packagecloud.RepositoryInfo](t, `{"name":"main","path":"/acme/main","repo_type":null,"total_installs_count":"5","paths":{"self":"/x"},
+		"urls":{"install_script":"https://`+fakeToken+`:@packagecloud.io/install/repositories/acme/main/script.:package_type.sh"}}`)
+	if show.FullName != "acme/main" || show.TotalInstalls != 5 || !strings.Contains(show.InstallScriptURL.Reveal(), ":package_type.sh") {
+		t.Errorf("got %+v", show)
+	}
+	newCanary(t, fakeToken).clean(t, show)
+	decode[packagecloud.RepositoryInfo](t, `{"urls":null,"paths":[]}`)
+}
+
+func FuzzPackage(f *testing.F) {
+	f.Add([]byte(`{"name":"demo","size":"3732.0","download_url":"https://t:@h/x","dependencies":[{"context":"a","dependencies":["b"]}]}`))
+	f.Add([]byte(`{"package":{"package":{"filename":1}}}`))
+	f.Add([]byte(`{"package_html_url":"https://secretsecret@h/x"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var pkg packagecloud.Package
+		if json.Unmarshal(b, &pkg) != nil {
+			return
+		}
+		if pkg.Size < 0 {
+			t.Errorf("the size is %d", pkg.Size)
+		}
+	})
+}
+
+func FuzzRepositoryInfo(f *testing.F) {
+	f.Add([]byte(`{"name":"main","urls":{"install_script":"https://t:@h/x"}}`))
+	f.Add([]byte(`{"urls":[],"path":"///"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var info packagecloud.RepositoryInfo
+		if json.Unmarshal(b, &info) == nil && json.Valid(b) {
+			info.InstallScriptURL.Reveal()
+		}
+	})
+}

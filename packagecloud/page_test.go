@@ -1,0 +1,221 @@
+package packagecloud_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
+)
+
+// filled returns a fixture whose repository holds n packages.
+func filled(t *testing.T, n int) *fixture {
+	f := setup(t)
+	for i := range n {
+		if err := f.srv.AddPackage("main", "ubuntu/jammy", fmt.Sprintf("demo_%03d_amd64.deb", i), []byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// collect reads a list to its end.
+func collect(f *fixture, t *testing.T, options *packagecloud.ListOptions) (names []string, err error) {
+	for pkg, e := range f.repo.Packages(t.Context(), options) {
+		if e != nil {
+			err = e
+			continue
+		}
+		names = append(names, pkg.Filename)
+	}
+	return names, err
+}
+
+func TestList_YieldsEverythingInOrder(t *testing.T) {
+	f := filled(t, 23)
+	names, err := collect(f, t, &packagecloud.ListOptions{PerPage: 5})
+	if err != nil || len(names) != 23 {
+		t.Fatalf("%d packages, %v", len(names), err)
+	}
+	for i, name := range names {
+		if name != fmt.Sprintf("demo_%03d_amd64.deb", i) {
+			t.Errorf("package %d is %s", i, name)
+		}
+	}
+	if n := len(f.requests("")); n != 5 {
+		t.Errorf("%d requests; want 5", n)
+	}
+}
+
+func TestList_LeavingEarlyCostsOneRequest(t *testing.T) {
+	f := filled(t, 23)
+	n := 0
+	for range f.repo.Packages(t.Context(), &packagecloud.ListOptions{PerPage: 5}) {
+		if n++; n == 5 {
+			break
+		}
+	}
+	if n := len(f.requests("")); n != 1 {
+		t.Errorf("%d requests; want 1", n)
+	}
+}
+
+func TestList_CanBeReadTwice(t *testing.T) {
+	f := filled(t, 7)
+	list := f.repo.Packages(t.Context(), &packagecloud.ListOptions{PerPage: 5})
+	for range 2 {
+		n := 0
+		for _, err := range list {
+			if n++; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n != 7 {
+			t.Errorf("%d packages; want 7", n)
+		}
+	}
+}
+
+func TestList_ErrorOnPageFiveIsAnError(t *testing.T) {
+	f := filled(t, 30)
+	f.srv.Inject(packagecloudtest.Fault{Skip: 4, Status: 402})
+	names, err := collect(f, t, &packagecloud.ListOptions{PerPage: 5})
+	f.want(t, err, packagecloud.ErrPaymentRequired)
+	if len(names) != 20 {
+		t.Errorf("%d packages before it; want 20", len(names))
+	}
+}
+
+func TestList_ChangedTotalIsSaid(t *testing.T) {
+	for _, waive := range []bool{false, true} {
+		f := filled(t, 12)
+		f.srv.Inject(packagecloudtest.Fault{Skip: 1, Then: func(s *packagecloudtest.Server) {
+			if err := s.AddPackage("main", "ubuntu/jammy", "late_1_amd64.deb", []byte("x")); err != nil {
+				t.Error(err)
+			}
+		}})
+		names, err := collect(f, t, &packagecloud.ListOptions{PerPage: 5, AllowChange: waive})
+		if len(names) != 13 {
+			t.Errorf("%d packages; want 13", len(names))
+		}
+		if waive && err != nil {
+			t.Error(err)
+		}
+		if !waive {
+			f.want(t, err, packagecloud.ErrListChanged)
+		}
+	}
+}
+
+// listing serves pages of file names; "next" of the last one is given.
+func listing(pages map[string]string, next map[string]string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		page := r.URL.Query().Get("page")
+		if to, ok := next[page]; ok {
+			w.Header().Set("Link", fmt.Sprintf(`<http://%s%s?page=%s>; rel="next", <http://x/>; rel="last"`, r.Host, r.URL.Path, to))
+		}
+		var items []string
+		for name := range strings.FieldsSeq(pages[page]) {
+			items = append(items, `{"filename":"`+name+`"}`)
+		}
+		io.WriteString(w, "["+strings.Join(items, ",")+"]")
+	}
+}
+
+func TestList_RepeatsFromThePageBeforeAreDropped(t *testing.T) {
+	_, client, _ := serve(t, listing(map[string]string{"": "a b c", "2": "c d e", "3": "a f"}, map[string]string{"": "2", "2": "3"}))
+	f := &fixture{repo: client.Repository("acme", "main")}
+	names, err := collect(f, t, nil)
+	// The second "a" isn't from the page before: perhaps another package.
+	if err != nil || strings.Join(names, "") != "abcdeaf" {
+		t.Errorf("%v, %v", names, err)
+	}
+}
+
+func TestList_PagesInACircleAreAnError(t *testing.T) {
+	for _, next := range []map[string]string{{"": "2", "2": "3", "3": "2"}, {"": "2", "2": "2"}} {
+		_, client, _ := serve(t, listing(map[string]string{"": "a", "2": "b", "3": "c"}, next))
+		f := &fixture{repo: client.Repository("acme", "main")}
+		if names, err := collect(f, t, nil); err == nil || !strings.Contains(err.Error(), "circle") || len(names) > 3 {
+			t.Errorf("%v, %v", names, err)
+		}
+	}
+}
+
+func TestList_NegativePageSizeIsRefused(t *testing.T) {
+	f := setup(t)
+	if _, err := collect(f, t, &packagecloud.ListOptions{PerPage: -1}); err == nil {
+		t.Error("it was accepted")
+	}
+}
+
+func TestRepositories_ListsAndSearchesNarrow(t *testing.T) {
+	f := filled(t, 3)
+	f.add(t, "el/9", "tool-1.0-1.x86_64.rpm", []byte("x"))
+	var names []string
+	for info, err := range f.client.Repositories(t.Context(), &packagecloud.RepositoriesOptions{IncludeCollaborations: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, info.FullName)
+	}
+	if fmt.Sprint(names) != "[acme/main]" {
+		t.Errorf("the repositories are %v", names)
+	}
+	for _, test := range []struct {
+		options *packagecloud.SearchOptions
+		want    int
+	}{
+		{nil, 4},
+		{&packagecloud.SearchOptions{Query: "demo_00"}, 3},
+		{&packagecloud.SearchOptions{Query: "_001_"}, 1},
+		{&packagecloud.SearchOptions{Distribution: "el/9"}, 1},
+		{&packagecloud.SearchOptions{Type: "debs"}, 3},
+		{&packagecloud.SearchOptions{Query: "none"}, 0},
+	} {
+		n := 0
+		for _, err := range f.repo.Search(t.Context(), test.options) {
+			if n++; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n != test.want {
+			t.Errorf("%+v finds %d; want %d", test.options, n, test.want)
+		}
+	}
+}
+
+func TestNextLink(t *testing.T) {
+	for link, want := range map[string]string{
+		``:                                 "",
+		`<https://h/a?page=2>; rel="next"`: "https://h/a?page=2",
+		`<https://h/a?page=9>; rel="last", <https://h/a?page=2>; rel="next"`:         "https://h/a?page=2",
+		`<https://h/a?x=,;&page=2>; rel=next`:                                        "https://h/a?x=,;&page=2",
+		`<https://h/1>; rel="prev first", <https://h/3>; title="x"; REL="last NEXT"`: "https://h/3",
+		`<https://h/1>; rel="prev", <https://h/9>; rel="last"`:                       "",
+		`<https://h/1`:   "",
+		`rel="next"`:     "",
+		`<>; rel="next"`: "",
+		`<https://h/search.json?dist=&filter=&page=57&per_page=10&q=x>; rel="last", <https://h/search.json?dist=&page=2&q=x>; rel="next"`: "https://h/search.json?dist=&page=2&q=x",
+	} {
+		if got := packagecloud.NextLink(http.Header{"Link": {link}}); got != want {
+			t.Errorf("%s gives %q; want %q", link, got, want)
+		}
+	}
+	if got := packagecloud.NextLink(http.Header{"Link": {`<a>; rel="prev"`, `<b>; rel="next"`}}); got != "b" {
+		t.Errorf("of two headers it takes %q", got)
+	}
+}
+
+func FuzzNextLink(f *testing.F) {
+	f.Add(`<https://h/a?page=9>; rel="last", <https://h/a?page=2>; rel="next"`)
+	f.Add(`<<>>;;,=,rel`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if next := packagecloud.NextLink(http.Header{"Link": {s}}); !strings.Contains(s, "<"+next+">") && next != "" {
+			t.Errorf("%q gives %q", s, next)
+		}
+	})
+}

@@ -1,0 +1,58 @@
+package packagecloud_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/packagecloud-go/sdk/packagecloud"
+)
+
+func TestSecretURL_NeverPrints(t *testing.T) {
+	c := newCanary(t, fakeToken)
+	for _, text := range []string{
+		"https://" + fakeToken + ":@packagecloud.io/acme/main/x",
+		"https://user:" + fakeToken + "@packagecloud.io/x",
+		"https://packagecloud.io/priv/" + fakeToken + "/acme/main/x",
+		"https://packagecloud.io/x?token=" + fakeToken,
+		"https://packagecloud.io/x#" + fakeToken,
+		"/priv/" + fakeToken,
+		"mailto:" + fakeToken,
+	} {
+		u, err := packagecloud.NewSecretURL(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.Reveal() != text {
+			t.Error("Reveal gives another URL")
+		}
+		c.clean(t, u)
+		c.clean(t, &u)
+		c.clean(t, packagecloud.Package{DownloadURL: u})
+		c.clean(t, &packagecloud.Package{DownloadURL: u})
+		c.clean(t, packagecloud.RepositoryInfo{InstallScriptURL: u})
+	}
+	_, err := packagecloud.NewSecretURL("https://" + fakeToken + ":@%zz/")
+	if err == nil {
+		t.Fatal("a malformed URL was accepted")
+	}
+	c.clean(t, err)
+}
+
+func TestSecretURL_ShowsItsHost(t *testing.T) {
+	u, _ := packagecloud.NewSecretURL("https://secret:@packagecloud.io:444/x?y=z")
+	if u.String() != "https://packagecloud.io:444/[redacted]" {
+		t.Errorf("it shows as %q", u)
+	}
+	for _, empty := range []string{"", "N/A"} {
+		if u, err := packagecloud.NewSecretURL(empty); err != nil || !u.IsZero() || u.Reveal() != "" || u.String() != "" {
+			t.Errorf("%q gives %v, %v", empty, u, err)
+		}
+	}
+}
+
+func TestSecretURL_CannotBeDecoded(t *testing.T) {
+	var u packagecloud.SecretURL
+	if json.Unmarshal([]byte(`"https://packagecloud.io"`), &u) == nil || u.UnmarshalText(nil) == nil || u.UnmarshalBinary(nil) == nil {
+		t.Error("it was decoded")
+	}
+}
