@@ -1,0 +1,251 @@
+// Package awssm reads the packagecloud token from AWS Secrets Manager, and
+// writes it there when it is rotated.
+//
+// [Open] makes a source the way AWS's own tools do: credentials, region and
+// profile come from the environment, the shared files or the machine's role.
+// [New] makes one of a client that the program already has.
+//
+//	source, err := awssm.Open(ctx, "prod/packagecloud", awssm.Options{Field: "token"})
+//	...
+//	cached, err := tokensource.Cache(source, tokensource.CacheOptions{})
+//
+// Every read of a [Source] asks AWS, which bills and throttles it; wrap it in
+// [tokensource.Cache], which also retries.
+//
+// # Permissions
+//
+// Reading needs one permission, on one secret; the six question marks stand for
+// the characters that AWS appends to the name in an ARN:
+//
+//	{
+//	  "Version": "2012-10-17",
+//	  "Statement": [{
+//	    "Effect": "Allow",
+//	    "Action": "secretsmanager:GetSecretValue",
+//	    "Resource": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/packagecloud-??????"
+//	  }]
+//	}
+//
+// If a customer managed key encrypts the secret, kms:Decrypt on that key comes
+// in addition. A [Store], which also writes, needs
+// secretsmanager:PutSecretValue, secretsmanager:UpdateSecretVersionStage and,
+// for such a key, kms:GenerateDataKey.
+//
+// # Failures
+//
+// They are of these kinds of package tokensource:
+//
+//	ErrNotFound     no such secret, stage or version; AWS isn't configured at
+//	                all (no region, or for certain no credentials)
+//	ErrDenied       AWS refused the credentials or the permission
+//	ErrUnavailable  throttling, an error of the server, the network or TLS; no
+//	                credentials because their source didn't answer
+//	ErrInvalid      no usable token in the secret, a secret that is scheduled
+//	                for deletion, a wrong endpoint
+//
+// That the instance metadata service doesn't answer is an outage, not a sign
+// that there are no credentials. Where it can't exist, set
+// AWS_EC2_METADATA_DISABLED=true to have a chain fall through.
+//
+// No error's text holds what AWS answered; the SDK's error is reached by
+// errors.As.
+package awssm
+
+import (
+	"cmp"
+	"context"
+	"reflect"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/packagecloud-go/sdk/backends"
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+// The staging labels that Secrets Manager itself gives, for [Options.Stage].
+const (
+	StageCurrent  = "AWSCURRENT"
+	StagePrevious = "AWSPREVIOUS"
+	StagePending  = "AWSPENDING"
+)
+
+// API is what a [Source] needs of a client; *[secretsmanager.Client] has it. It
+// must be safe for concurrent use.
+//
+// See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html.
+type API interface {
+	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
+}
+
+// Options says where a secret is and which part of it is the token. The zero
+// value is good for a secret that is the token alone.
+type Options struct {
+	// Region is the AWS region of the secret. Empty is the region of the
+	// secret's ARN or, for a name, what the SDK finds: AWS_REGION or the
+	// profile. Only for [Open] and [OpenStore].
+	Region string
+	// RoleARN is a role to assume before reading. Empty assumes none beyond
+	// what the environment or profile says. Only for Open and OpenStore.
+	RoleARN string
+	// Endpoint is the URL of Secrets Manager, for a VPC endpoint or an
+	// emulator. Empty is AWS's own, or AWS_ENDPOINT_URL_SECRETS_MANAGER. It
+	// must be https, except to this machine. Only for Open and OpenStore.
+	Endpoint string
+
+	// Stage is the staging label of the version to read. Empty is
+	// [StageCurrent].
+	Stage string
+	// VersionID names one version to read for ever, in place of Stage.
+	VersionID string
+	// Field is the key of the token in a secret that is a JSON object, which
+	// is what the AWS console makes. Empty takes the secret as it is. Keys
+	// are compared exactly; there are no paths.
+	Field string
+}
+
+// Source reads one secret of AWS Secrets Manager. Every call of Token is a
+// request. It is safe for concurrent use.
+type Source struct {
+	// These are functions, because fmt can't follow them into the client and
+	// its credentials.
+	getSecretValue func(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
+	perCall        func(*secretsmanager.Options)
+
+	secretID string
+	options  Options
+	origin   string
+	noRegion bool
+}
+
+// New returns a source for the secret of this name or ARN, read through client.
+// Region, RoleARN and Endpoint are the client's business and must be empty, as
+// one of Stage and VersionID must be; else, or without client or secretID, the
+// error is of kind [tokensource.ErrInvalid].
+//
+// The client's retries are its own affair. A cache retries too, so that a client
+// made for it does well with few attempts, as [Open] has. An HTTP client of the
+// SDK or of net/http is used without following redirects, because they would
+// take the session token and a written secret along.
+func New(client API, secretID string, options Options) (*Source, error) {
+	if options.Region != "" || options.RoleARN != "" || options.Endpoint != "" {
+		return nil, tokensource.NewError(spell(secretID, options), tokensource.ErrInvalid,
+			"Region, RoleARN and Endpoint are for Open; with New, configure the client", nil)
+	}
+	return newSource(client, secretID, options)
+}
+
+func newSource(client API, secretID string, options Options) (*Source, error) {
+	s := &Source{secretID: secretID, options: options, origin: spell(secretID, options)}
+	switch {
+	case isNil(client):
+		return nil, s.invalid("the client is nil")
+	case secretID == "":
+		return nil, s.invalid("the secret has no name; give its name or ARN")
+	}
+	if _, flaw := options.flaw(); flaw != "" {
+		return nil, s.invalid(flaw)
+	}
+	s.getSecretValue = client.GetSecretValue
+	s.perCall = func(*secretsmanager.Options) {}
+	if c, ok := client.(interface{ Options() secretsmanager.Options }); ok {
+		o := c.Options()
+		s.noRegion = o.Region == ""
+		strict := withoutRedirects(o.HTTPClient)
+		s.perCall = func(o *secretsmanager.Options) { o.HTTPClient = strict }
+	}
+	return s, nil
+}
+
+// isNil also finds the typed nil, which would panic at its first use.
+func isNil(client API) bool {
+	v := reflect.ValueOf(client)
+	return client == nil || v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// spell writes the source as one string that package backends can read back.
+func spell(secretID string, o Options) string {
+	options := map[string]string{}
+	for key, value := range map[string]string{
+		"region": o.Region, "role": o.RoleARN, "endpoint": redactURL(o.Endpoint), "stage": o.Stage, "version": o.VersionID,
+	} {
+		if value != "" {
+			options[key] = value
+		}
+	}
+	return backends.Spec{Scheme: scheme, Name: secretID, Options: options, Field: o.Field}.String()
+}
+
+// String spells the source, such as "awssm:prod/packagecloud#token".
+func (s *Source) String() string { return s.origin }
+
+// Token reads the secret. Its Metadata has the version's id as Version. It
+// returns when ctx ends, whatever AWS does.
+func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
+	v, err := s.get(ctx, cmp.Or(s.options.Stage, StageCurrent), s.options.VersionID)
+	if err != nil {
+		return tokensource.Token{}, err
+	}
+	return s.token(v)
+}
+
+// get reads one version: the one with that id or, if it is empty, with that
+// stage. The stage is always named: what an unnamed one means has been
+// understood differently by those who serve this API.
+func (s *Source) get(ctx context.Context, stage, versionID string) (value, error) {
+	const action = "secretsmanager:GetSecretValue"
+	if err := s.ready(ctx); err != nil {
+		return value{}, err
+	}
+	in := &secretsmanager.GetSecretValueInput{SecretId: &s.secretID}
+	if versionID != "" {
+		in.VersionId = &versionID
+	} else {
+		in.VersionStage = &stage
+	}
+	out, err := s.getSecretValue(ctx, in, s.perCall)
+	if err != nil {
+		return value{}, s.failure(ctx, action, err)
+	}
+	if out == nil || out.SecretString == nil && out.SecretBinary == nil {
+		return value{}, s.invalid("AWS answered without a value; does the endpoint speak for Secrets Manager?")
+	}
+	v := value{version: aws.ToString(out.VersionId), stages: out.VersionStages}
+	if out.SecretString != nil {
+		v.data = *out.SecretString
+	} else {
+		v.data, v.binary = string(out.SecretBinary), true
+	}
+	return v, nil
+}
+
+// ready refuses a request that can't succeed.
+func (s *Source) ready(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return s.failure(ctx, "", ctx.Err())
+	}
+	if s.noRegion {
+		return tokensource.NewError(s.origin, tokensource.ErrNotFound,
+			"no AWS region is configured; set Options.Region or AWS_REGION, or name the secret by its ARN", nil)
+	}
+	return nil
+}
+
+// token makes a token of what is stored.
+func (s *Source) token(v value) (tokensource.Token, error) {
+	secret, flaw := v.secret(s.options.Field)
+	if flaw != "" {
+		return tokensource.Token{}, s.invalid(flaw)
+	}
+	return tokensource.NewToken(secret, s.metadata(v.version))
+}
+
+func (s *Source) metadata(version string) tokensource.Metadata {
+	// The SDK's strings are parts of whole answers.
+	return tokensource.Metadata{Origin: s.origin, Version: strings.Clone(version)}
+}
+
+func (s *Source) invalid(message string) error {
+	return tokensource.NewError(s.origin, tokensource.ErrInvalid, message, nil)
+}

@@ -1,0 +1,291 @@
+package awssm_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/packagecloud-go/sdk/backends/awssm"
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+func TestSource_ReadsNamesAndARNs(t *testing.T) {
+	m := startMoto(t)
+	for _, name := range []string{"packagecloud", "prod/eu/packagecloud", "a_b+c=d.e@f-g"} {
+		arn := m.create(name, secret+"\n")
+		for _, id := range []string{name, arn} {
+			s := must(awssm.New(m.client(), id, awssm.Options{}))
+			tok, err := s.Token(t.Context())
+			holds(t, tok, err, secret)
+			meta := tok.Metadata()
+			if want := "awssm:" + id; meta.Origin != want || s.String() != want {
+				t.Errorf("origin %q, String %q, want %q", meta.Origin, s, want)
+			}
+			if got := m.get(name, awssm.StageCurrent).VersionId; meta.Version != *got {
+				t.Errorf("version %q, want %q", meta.Version, *got)
+			}
+		}
+	}
+}
+
+func TestSource_ReadsStagesAndVersions(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "one")
+	first := *m.get("s", awssm.StageCurrent).VersionId
+	m.put("s", "two")
+	m.put("s", "three", awssm.StagePending)
+	for _, test := range []struct {
+		options      awssm.Options
+		want, origin string
+	}{
+		{awssm.Options{}, "two", "awssm:s"},
+		{awssm.Options{Stage: awssm.StageCurrent}, "two", "awssm:s?stage=AWSCURRENT"},
+		{awssm.Options{Stage: awssm.StagePrevious}, "one", "awssm:s?stage=AWSPREVIOUS"},
+		{awssm.Options{Stage: awssm.StagePending}, "three", "awssm:s?stage=AWSPENDING"},
+		{awssm.Options{VersionID: first}, "one", "awssm:s?version=" + first},
+	} {
+		s := must(awssm.New(m.client(), "s", test.options))
+		tok, err := s.Token(t.Context())
+		holds(t, tok, err, test.want)
+		if s.String() != test.origin {
+			t.Errorf("String %q, want %q", s, test.origin)
+		}
+	}
+}
+
+// moto, and who knows what else, answers with the old value to a request
+// without a stage after AWSCURRENT has moved.
+func TestSource_FollowsAMovedStage(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "one")
+	first := *m.get("s", awssm.StageCurrent).VersionId
+	second := m.put("s", "two", awssm.StagePending)
+	s := must(awssm.New(m.client(), "s", awssm.Options{}))
+	tok, err := s.Token(t.Context())
+	holds(t, tok, err, "one")
+	if _, err := m.client().UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: new("s"), VersionStage: new(awssm.StageCurrent), MoveToVersionId: &second, RemoveFromVersionId: &first,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	tok, err = s.Token(t.Context())
+	holds(t, tok, err, "two")
+}
+
+func TestSource_ReadsStringsBinariesAndJSON(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "placeholder")
+	for _, test := range []struct {
+		name, data, field, want string
+		kind                    error
+		says                    string
+	}{
+		{"plain", secret, "", secret, nil, ""},
+		{"trailing newline", secret + "\r\n", "", secret, nil, ""},
+		{"two trailing newlines", secret + "\n\n", "", "", tokensource.ErrInvalid, "more than one line"},
+		{"not ASCII", "tökén", "", "", tokensource.ErrInvalid, "not ASCII"},
+		{"1 MiB", strings.Repeat("x", 1<<20), "", "", tokensource.ErrInvalid, "1048576 bytes"},
+		{"JSON", `{"user":"u","token":"` + secret + `"}`, "token", secret, nil, ""},
+		{"JSON with space around", "\n { \"token\" : \"" + secret + "\\n\" } \n", "token", secret, nil, ""},
+		{"JSON with an odd name", `{"a.b/ü":"` + secret + `"}`, "a.b/ü", secret, nil, ""},
+		{"JSON, no field named", `{"token":"` + secret + `"}`, "", "", tokensource.ErrInvalid, "name the field"},
+		{"JSON without the field", `{"Token":"` + secret + `"}`, "token", "", tokensource.ErrInvalid, `no field "token"`},
+		{"JSON, a number", `{"token":12,"x":"` + secret + `"}`, "token", "", tokensource.ErrInvalid, "not a string"},
+		{"JSON, null", `{"token":null}`, "token", "", tokensource.ErrInvalid, "not a string"},
+		{"JSON, empty", `{"token":""}`, "token", "", tokensource.ErrInvalid, "empty"},
+		{"JSON, an array", `["` + secret + `"]`, "token", "", tokensource.ErrInvalid, "not a JSON object"},
+		{"not JSON", secret, "token", "", tokensource.ErrInvalid, "not a JSON object"},
+		{"cut JSON", `{"token":"` + secret, "token", "", tokensource.ErrInvalid, "not a JSON object"},
+	} {
+		for _, binary := range []bool{false, true} {
+			in := &secretsmanager.PutSecretValueInput{SecretId: new("s")}
+			if binary {
+				in.SecretBinary = []byte(test.data)
+			} else {
+				in.SecretString = &test.data
+			}
+			if _, err := m.client().PutSecretValue(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
+			t.Run(test.name, func(t *testing.T) {
+				tok, err := must(awssm.New(m.client(), "s", awssm.Options{Field: test.field})).Token(t.Context())
+				if test.kind == nil {
+					holds(t, tok, err, test.want)
+					return
+				}
+				fails(t, err, test.kind, test.says)
+			})
+		}
+	}
+}
+
+func TestSource_TellsWhatIsMissing(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", secret)
+	m.create("valueless", "")
+	m.create("deleted", secret)
+	if _, err := m.client().DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: new("deleted")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		id      string
+		options awssm.Options
+		kind    error
+		says    string
+	}{
+		{"missing", awssm.Options{}, tokensource.ErrNotFound, "awssm:missing: not found: no such secret"},
+		{"pröd/テスト #1", awssm.Options{}, tokensource.ErrNotFound, "awssm:pröd/テスト%20%231: not found"},
+		{"arn:aws:secretsmanager:eu-west-1:123456789012:secret:none-AbCdEf", awssm.Options{}, tokensource.ErrNotFound, "no such secret"},
+		{"valueless", awssm.Options{}, tokensource.ErrNotFound, "no such"},
+		{"s", awssm.Options{Stage: awssm.StagePending}, tokensource.ErrNotFound, "no such stage"},
+		{"s", awssm.Options{VersionID: "00000000-0000-4000-8000-000000000000"}, tokensource.ErrNotFound, "or version"},
+		{"deleted", awssm.Options{}, tokensource.ErrInvalid, "scheduled for deletion"},
+	} {
+		_, err := must(awssm.New(m.client(), test.id, test.options)).Token(t.Context())
+		fails(t, err, test.kind, test.says)
+	}
+}
+
+func TestSource_SDKErrorIsReachedByAs(t *testing.T) {
+	m := startMoto(t)
+	_, err := must(awssm.New(m.client(), "missing", awssm.Options{})).Token(t.Context())
+	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); !ok {
+		t.Errorf("errors.As doesn't reach the SDK's error in %v", err)
+	}
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if _, ok := e.(*tokensource.Error); !ok {
+			t.Errorf("unwrapping leads to a %T", e)
+		}
+	}
+}
+
+// moto lets its first requests through unchecked, then checks keys, signatures
+// and policies. Its refusals are XML, which the SDK can't read.
+func TestSource_RefusalsAreDenied(t *testing.T) {
+	m := startMoto(t, "INITIAL_NO_AUTH_ACTION_COUNT=7")
+	m.create("prod/packagecloud", secret)
+	reader, readerKey := m.user("reader", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"*"}]}`)
+	other, otherKey := m.user("other", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`)
+	for _, test := range []struct{ name, id, key, session string }{
+		{"permitted", reader, readerKey, ""},
+		{"not permitted", other, otherKey, ""},
+		{"wrong secret key", reader, secretKey, ""},
+		{"unknown key", "AKIAUNKNOWN", secretKey, ""},
+		{"wrong session token", reader, readerKey, session},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			client := clientOf(m.url, withCredentials(test.id, test.key, test.session))
+			tok, err := must(awssm.New(client, "prod/packagecloud", awssm.Options{})).Token(t.Context())
+			if test.name == "permitted" {
+				holds(t, tok, err, secret)
+				return
+			}
+			fails(t, err, tokensource.ErrDenied, "the answer to secretsmanager:GetSecretValue was HTTP 403")
+			if !tok.IsZero() {
+				t.Error("a token came with the error")
+			}
+		})
+	}
+}
+
+func TestSource_ThousandColdCallersReadOnce(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", secret)
+	counting := &counter{API: m.client()}
+	cached := must(tokensource.Cache(must(awssm.New(counting, "s", awssm.Options{})), tokensource.CacheOptions{}))
+	var wg sync.WaitGroup
+	for range 1000 {
+		wg.Go(func() {
+			tok, err := cached.Token(t.Context())
+			holds(t, tok, err, secret)
+		})
+	}
+	wg.Wait()
+	if n := counting.calls.Load(); n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+}
+
+type counter struct {
+	awssm.API
+	calls atomic.Int64
+}
+
+func (c *counter) GetSecretValue(ctx context.Context, in *secretsmanager.GetSecretValueInput, optFns ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	c.calls.Add(1)
+	return c.API.GetSecretValue(ctx, in, optFns...)
+}
+
+func TestNew_RefusesWhatCannotWork(t *testing.T) {
+	client := clientOf("http://127.0.0.1:1")
+	var nilClient *secretsmanager.Client
+	for _, test := range []struct {
+		client  awssm.API
+		id      string
+		options awssm.Options
+		says    string
+	}{
+		{nil, "s", awssm.Options{}, "client is nil"},
+		{nilClient, "s", awssm.Options{}, "client is nil"},
+		{client, "", awssm.Options{}, "no name"},
+		{client, "s", awssm.Options{Stage: "A", VersionID: "b"}, "exclude each other"},
+		{client, "s", awssm.Options{Region: "r"}, "for Open"},
+		{client, "s", awssm.Options{RoleARN: "arn:aws:iam::1:role/r"}, "for Open"},
+		{client, "s", awssm.Options{Endpoint: "https://h"}, "for Open"},
+	} {
+		_, err := awssm.New(test.client, test.id, test.options)
+		fails(t, err, tokensource.ErrInvalid, test.says)
+	}
+}
+
+// A client that isn't AWS's may answer anything.
+func TestSource_AnswerWithoutValueIsInvalid(t *testing.T) {
+	for _, out := range []*secretsmanager.GetSecretValueOutput{nil, {}} {
+		_, err := must(awssm.New(fixed{out}, "s", awssm.Options{})).Token(t.Context())
+		fails(t, err, tokensource.ErrInvalid, "without a value")
+	}
+	_, err := must(awssm.New(fixed{&secretsmanager.GetSecretValueOutput{SecretString: new("")}}, "s", awssm.Options{})).Token(t.Context())
+	fails(t, err, tokensource.ErrInvalid, "empty")
+}
+
+type fixed struct {
+	out *secretsmanager.GetSecretValueOutput
+}
+
+func (f fixed) GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	return f.out, nil
+}
+
+// FuzzField holds reading a field against encoding/json's own reading.
+func FuzzField(f *testing.F) {
+	for _, seed := range []string{`{"token":"abc"}`, `{"token":1}`, ` {"token":"a","token":"b"}`, `{`, `[]`, `"x"`, "abc", `{"token":"\u0061"}`, `{"Token":"x"}`} {
+		f.Add(seed, "token")
+	}
+	f.Fuzz(func(t *testing.T, data, field string) {
+		s := must(awssm.New(fixed{&secretsmanager.GetSecretValueOutput{SecretString: &data}}, "s", awssm.Options{Field: field}))
+		tok, err := s.Token(context.Background())
+		if err != nil {
+			if !errors.Is(err, tokensource.ErrInvalid) || !tok.IsZero() {
+				t.Errorf("error %v with token %t", err, !tok.IsZero())
+			}
+			return
+		}
+		if field == "" {
+			return
+		}
+		var object map[string]any
+		if err := json.Unmarshal([]byte(data), &object); err != nil {
+			t.Fatalf("a token came of what isn't JSON: %v", err)
+		}
+		if want, _ := object[field].(string); strings.TrimSuffix(strings.TrimSuffix(want, "\n"), "\r") != tok.Reveal() {
+			t.Errorf("got another token than encoding/json does")
+		}
+	})
+}

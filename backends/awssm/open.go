@@ -1,0 +1,138 @@
+package awssm
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"net/url"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+// attempts is how often a client of Open tries; what goes beyond is the cache's.
+// Two get over a connection that was cut.
+const attempts = 2
+
+// Open returns a source for the secret of this name or ARN, with a client built
+// as the SDK's config.LoadDefaultConfig does: AWS_* variables, the shared files,
+// web identity, the role of the container or the machine. A request is tried
+// twice at most, unless AWS_MAX_ATTEMPTS or the profile says otherwise.
+//
+// It reads files but sends nothing; what is missing shows at the first Token.
+// Contradictory options and a broken configuration are of kind
+// [tokensource.ErrInvalid]. ctx counts only during the call.
+func Open(ctx context.Context, secretID string, options Options) (*Source, error) {
+	client, err := open(ctx, secretID, options)
+	if err != nil {
+		return nil, err
+	}
+	return newSource(client, secretID, options)
+}
+
+// OpenStore is [Open] for a secret that is also to be written.
+func OpenStore(ctx context.Context, secretID string, options Options) (*Store, error) {
+	client, err := open(ctx, secretID, options)
+	if err != nil {
+		return nil, err
+	}
+	return newStore(client, secretID, options)
+}
+
+func open(ctx context.Context, secretID string, options Options) (*secretsmanager.Client, error) {
+	origin := spell(secretID, options)
+	if _, flaw := options.flaw(); flaw != "" {
+		return nil, tokensource.NewError(origin, tokensource.ErrInvalid, flaw, nil)
+	}
+	var load []func(*config.LoadOptions) error
+	if region := regionOf(secretID, options); region != "" {
+		load = append(load, config.WithRegion(region))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		message := "the AWS configuration in the environment and the shared files can't be loaded; try the AWS CLI with the same environment"
+		if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
+			message = "the AWS profile that the environment names doesn't exist in the shared files"
+		}
+		return nil, tokensource.NewError(origin, tokensource.ErrInvalid, message, err)
+	}
+	cfg.RetryMaxAttempts = cmp.Or(cfg.RetryMaxAttempts, attempts)
+	cfg.HTTPClient = withoutRedirects(cfg.HTTPClient)
+	if options.RoleARN != "" {
+		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), options.RoleARN))
+	}
+	return secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
+		if options.Endpoint != "" {
+			o.BaseEndpoint = &options.Endpoint
+		}
+	}), nil
+}
+
+// regionOf returns the region that was asked for, or else that of an ARN.
+func regionOf(secretID string, options Options) string {
+	if options.Region != "" {
+		return options.Region
+	}
+	a, err := arn.Parse(secretID)
+	if err != nil {
+		return ""
+	}
+	return a.Region
+}
+
+// flaw says what is wrong with the options and, by its name in a spec, with
+// which.
+func (o Options) flaw() (option, message string) {
+	if flaw := endpointFlaw(o.Endpoint); flaw != "" {
+		return "endpoint", flaw
+	}
+	switch {
+	case o.RoleARN != "" && !arn.IsARN(o.RoleARN):
+		return "role", "the role is not an ARN; give it as arn:aws:iam::ACCOUNT:role/NAME"
+	case o.Stage != "" && o.VersionID != "":
+		return "version", "stage and version exclude each other; give one of them"
+	}
+	return "", ""
+}
+
+// endpointFlaw says what is wrong with an endpoint, without quoting it.
+func endpointFlaw(endpoint string) string {
+	if endpoint == "" {
+		return ""
+	}
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return "the endpoint is not a URL such as https://vpce-1234.secretsmanager.eu-west-1.vpce.amazonaws.com"
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "the endpoint must have no user, query or fragment; AWS credentials come from the SDK's configuration"
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return "the endpoint is plain http to another machine, where anyone between could read the token; use https, or pass New a client of your own"
+	}
+	return ""
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// redactURL leaves of a URL what an error may show.
+func redactURL(s string) string {
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return "[redacted]"
+	}
+	u.User, u.RawQuery, u.Fragment, u.RawFragment = nil, "", "", ""
+	return u.String()
+}

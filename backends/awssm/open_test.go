@@ -1,0 +1,243 @@
+package awssm_test
+
+import (
+	"context"
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/packagecloud-go/sdk/backends/awssm"
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+// machine gives the test a machine on which nothing of AWS is configured but
+// what env says.
+func machine(t *testing.T, env map[string]string) {
+	t.Helper()
+	for _, e := range os.Environ() {
+		if key, _, _ := strings.Cut(e, "="); strings.HasPrefix(key, "AWS_") {
+			t.Setenv(key, "") // which has the old value restored
+			os.Unsetenv(key)
+		}
+	}
+	none := filepath.Join(t.TempDir(), "none")
+	t.Setenv("AWS_CONFIG_FILE", none)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", none)
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	for key, value := range env {
+		t.Setenv(key, value)
+	}
+}
+
+// static are credentials, as the environment gives them.
+var static = map[string]string{"AWS_ACCESS_KEY_ID": "AKIACANARY", "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_SESSION_TOKEN": session}
+
+func TestOpen_TakesRegionFromOptionARNOrEnvironment(t *testing.T) {
+	const arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:s-AbCdEf"
+	for _, test := range []struct{ option, id, env, want string }{
+		{"us-east-2", arn, "eu-north-1", "us-east-2"},
+		{"", arn, "eu-north-1", "eu-central-1"},
+		{"", "s", "eu-north-1", "eu-north-1"},
+	} {
+		machine(t, static)
+		t.Setenv("AWS_REGION", test.env)
+		var scope atomic.Value
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			scope.Store(r.Header.Get("Authorization"))
+			answer(w)
+		})
+		s := must(awssm.Open(t.Context(), test.id, awssm.Options{Region: test.option, Endpoint: url}))
+		tok, err := s.Token(t.Context())
+		holds(t, tok, err, secret)
+		if got, _ := scope.Load().(string); !strings.Contains(got, "/"+test.want+"/secretsmanager/") {
+			t.Errorf("%+v: the request was signed for another region", test)
+		}
+	}
+}
+
+func TestOpen_ReadsFromARealServer(t *testing.T) {
+	m := startMoto(t)
+	machine(t, static)
+	m.create("prod/packagecloud", `{"token":"`+secret+`"}`)
+	s := must(awssm.Open(t.Context(), "prod/packagecloud", awssm.Options{Region: region, Endpoint: m.url, Field: "token"}))
+	tok, err := s.Token(t.Context())
+	holds(t, tok, err, secret)
+	if want := "awssm:prod/packagecloud?endpoint=" + m.url + "&region=eu-west-1#token"; s.String() != want {
+		t.Errorf("String %q, want %q", s, want)
+	}
+}
+
+// The role may what its user may not.
+func TestOpen_AssumesTheRole(t *testing.T) {
+	m := startMoto(t, "INITIAL_NO_AUTH_ACTION_COUNT=6")
+	m.create("s", secret)
+	id, key := m.user("u", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}]}`)
+	role := m.role("reader", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"*"}]}`)
+	machine(t, map[string]string{"AWS_ACCESS_KEY_ID": id, "AWS_SECRET_ACCESS_KEY": key, "AWS_ENDPOINT_URL_STS": m.url})
+	options := awssm.Options{Region: region, Endpoint: m.url}
+
+	_, err := must(awssm.Open(t.Context(), "s", options)).Token(t.Context())
+	fails(t, err, tokensource.ErrDenied, "HTTP 403")
+
+	options.RoleARN = role
+	tok, err := must(awssm.Open(t.Context(), "s", options)).Token(t.Context())
+	holds(t, tok, err, secret)
+
+	t.Setenv("AWS_SECRET_ACCESS_KEY", secretKey)
+	_, err = must(awssm.Open(t.Context(), "s", options)).Token(t.Context())
+	fails(t, err, tokensource.ErrDenied, "assuming the role")
+}
+
+func TestOpen_SaysHowCredentialsFailed(t *testing.T) {
+	metadata := func(status int) func(t *testing.T) string {
+		return func(t *testing.T) string {
+			return serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "PUT" {
+					w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "60")
+					w.Write([]byte(session))
+					return
+				}
+				w.WriteHeader(status)
+			})
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		region string
+		env    map[string]string
+		server func(*testing.T) string // of instance metadata
+		kind   error
+		says   string
+	}{
+		{"nothing", "", nil, nil, tokensource.ErrNotFound, "no AWS region"},
+		{"region only", region, nil, nil, tokensource.ErrNotFound, "asking for the machine's role is disabled"},
+		{"machine without a role", region, nil, metadata(404), tokensource.ErrNotFound, "the machine has no role"},
+		{"metadata service fails", region, nil, metadata(500), tokensource.ErrUnavailable, "metadata service didn't answer"},
+		{"metadata service is down", region, nil, func(*testing.T) string { return "http://127.0.0.1:1" }, tokensource.ErrUnavailable, "metadata service didn't answer"},
+		{"credential process fails", region, map[string]string{"AWS_PROFILE": "process"}, nil, tokensource.ErrUnavailable, "credential process"},
+		{"signed out", region, map[string]string{"AWS_PROFILE": "sso"}, nil, tokensource.ErrDenied, "aws sso login"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			machine(t, test.env)
+			config := filepath.Join(t.TempDir(), "config")
+			t.Setenv("AWS_CONFIG_FILE", config)
+			t.Setenv("HOME", t.TempDir())
+			os.WriteFile(config, []byte("[profile process]\ncredential_process = sh -c 'echo "+secretKey+"; exit 1'\n"+
+				"[profile sso]\nsso_start_url = https://x.invalid\nsso_region = eu-west-1\nsso_account_id = 1\nsso_role_name = r\n"), 0o600)
+			if test.server != nil {
+				t.Setenv("AWS_EC2_METADATA_DISABLED", "false")
+				t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", test.server(t))
+			}
+			s := must(awssm.Open(t.Context(), "s", awssm.Options{Region: test.region, Endpoint: "http://127.0.0.1:1"}))
+			_, err := s.Token(t.Context())
+			fails(t, err, test.kind, test.says)
+		})
+	}
+}
+
+// A role that a sign-in doesn't have is "not found" in the words of that service,
+// which says nothing of the secret: no chain must fall through.
+func TestOpen_CodesOfOtherServicesSayNothingOfTheSecret(t *testing.T) {
+	for code, kind := range map[string]error{
+		"ResourceNotFoundException": tokensource.ErrInvalid,
+		"InvalidRequestException":   tokensource.ErrInvalid,
+		"UnauthorizedException":     tokensource.ErrDenied,
+		"TooManyRequestsException":  tokensource.ErrUnavailable,
+	} {
+		signIn := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Amzn-ErrorType", code)
+			w.WriteHeader(404)
+			w.Write([]byte(`{"message":"` + session + `"}`))
+		})
+		home := t.TempDir()
+		machine(t, map[string]string{"HOME": home, "AWS_CONFIG_FILE": filepath.Join(home, "config"), "AWS_ENDPOINT_URL_SSO": signIn, "AWS_MAX_ATTEMPTS": "1"})
+		const start = "https://x.invalid/start"
+		cache := filepath.Join(home, ".aws", "sso", "cache")
+		if err := os.MkdirAll(cache, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for path, text := range map[string]string{
+			filepath.Join(home, "config"):                                         "[default]\nsso_start_url = " + start + "\nsso_region = eu-west-1\nsso_account_id = 123456789012\nsso_role_name = r\n",
+			filepath.Join(cache, fmt.Sprintf("%x.json", sha1.Sum([]byte(start)))): `{"accessToken":"` + session + `","expiresAt":"2199-01-01T00:00:00Z"}`,
+		} {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: signIn})).Token(t.Context())
+		fails(t, err, kind, "")
+		if errors.Is(err, tokensource.ErrNotFound) {
+			t.Errorf("%s became ErrNotFound", code)
+		}
+	}
+}
+
+func TestOpen_CallerLeavesAStalledCredentialService(t *testing.T) {
+	arrived, release := make(chan bool, 100), make(chan bool)
+	url := serve(t, func(http.ResponseWriter, *http.Request) {
+		arrived <- true
+		<-release
+	})
+	defer close(release)
+	machine(t, map[string]string{"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": url})
+	s := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: url}))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	_, err := s.Token(ctx)
+	fails(t, err, context.Canceled, "context ended")
+}
+
+func TestOpen_RefusesWhatCannotWork(t *testing.T) {
+	for _, test := range []struct {
+		options awssm.Options
+		env     map[string]string
+		says    string
+	}{
+		{awssm.Options{Endpoint: "localhost:4566"}, nil, "not a URL"},
+		{awssm.Options{Endpoint: "ftp://localhost"}, nil, "not a URL"},
+		{awssm.Options{Endpoint: "http://10.0.0.1:4566"}, nil, "plain http"},
+		{awssm.Options{Endpoint: "https://u:" + secretKey + "@h"}, nil, "no user"},
+		{awssm.Options{Endpoint: "https://h?X-Amz-Security-Token=" + session}, nil, "no user, query"},
+		{awssm.Options{RoleARN: "reader"}, nil, "not an ARN"},
+		{awssm.Options{Stage: "a", VersionID: "b"}, nil, "exclude each other"},
+		{awssm.Options{}, map[string]string{"AWS_PROFILE": "none"}, "profile"},
+		{awssm.Options{}, map[string]string{"AWS_CA_BUNDLE": "/nonexistent"}, "can't be loaded"},
+	} {
+		machine(t, test.env)
+		_, err := awssm.Open(t.Context(), "s", test.options)
+		fails(t, err, tokensource.ErrInvalid, test.says)
+		_, err = awssm.OpenStore(t.Context(), "s", test.options)
+		fails(t, err, tokensource.ErrInvalid, test.says)
+	}
+}
+
+func TestOpen_TriesTwiceAtMost(t *testing.T) {
+	for _, test := range []struct {
+		env  string
+		want int64
+	}{{"", 2}, {"1", 1}, {"3", 3}} {
+		machine(t, static)
+		if test.env != "" {
+			t.Setenv("AWS_MAX_ATTEMPTS", test.env)
+		}
+		var requests atomic.Int64
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			refuse(w, r, 500, "InternalServiceError")
+		})
+		_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: url})).Token(t.Context())
+		fails(t, err, tokensource.ErrUnavailable, "HTTP 500")
+		if requests.Load() != test.want {
+			t.Errorf("AWS_MAX_ATTEMPTS=%q: %d requests, want %d", test.env, requests.Load(), test.want)
+		}
+	}
+}

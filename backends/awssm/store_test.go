@@ -1,0 +1,412 @@
+package awssm_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/packagecloud-go/sdk/backends/awssm"
+	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
+)
+
+func TestStore_Conforms(t *testing.T) {
+	for name, test := range map[string]struct {
+		options    awssm.Options
+		wrap       func(string) string
+		checkAuths bool
+	}{
+		"string":             {awssm.Options{}, func(s string) string { return s }, false},
+		"JSON":               {awssm.Options{Field: "token"}, func(s string) string { return `{"a":[1],"token":` + quote(s) + `}` }, false},
+		"checked signatures": {awssm.Options{}, func(s string) string { return s }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var m *moto
+			var id, key, session string
+			if test.checkAuths {
+				m = startMoto(t, "INITIAL_NO_AUTH_ACTION_COUNT=3")
+				id, key = m.user("u", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}]}`)
+			} else {
+				m = startMoto(t)
+				id, key, session = "AKIACANARY", secretKey, "canary-aws-session-token-00000000002"
+			}
+			client := clientOf(m.url, withCredentials(id, key, session))
+			remove := func(t *testing.T) {
+				client.DeleteSecret(context.Background(), &secretsmanager.DeleteSecretInput{SecretId: new("s"), ForceDeleteWithoutRecovery: new(true)})
+				must(client.CreateSecret(context.Background(), &secretsmanager.CreateSecretInput{Name: new("s")}))
+			}
+			remove(t)
+			tokensourcetest.Run(t, tokensourcetest.Backend{
+				New: func(t *testing.T) tokensource.TokenSource {
+					return must(awssm.NewStore(client, "s", test.options))
+				},
+				Set:      func(t *testing.T, value string) { setCurrent(t, client, []byte(test.wrap(value))) },
+				Remove:   remove,
+				Canaries: []string{key, session},
+				Compares: true,
+			})
+		})
+	}
+}
+
+// setCurrent gives the secret "s" a value as another program may. It moves
+// AWSCURRENT itself, because moto, after any move, has two versions with
+// AWSCURRENT when a put is left to do that.
+func setCurrent(t *testing.T, client *secretsmanager.Client, value []byte) {
+	t.Helper()
+	current, err := client.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: new("s"), VersionStage: new(awssm.StageCurrent)})
+	in := &secretsmanager.PutSecretValueInput{SecretId: new("s"), SecretBinary: value}
+	if err == nil {
+		in.VersionStages = []string{"TEST"}
+	}
+	put := must(client.PutSecretValue(t.Context(), in))
+	if err == nil {
+		must(client.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
+			SecretId: new("s"), VersionStage: new(awssm.StageCurrent), MoveToVersionId: put.VersionId, RemoveFromVersionId: current.VersionId,
+		}))
+	}
+}
+
+// quote writes a JSON string, also of bytes that aren't UTF-8.
+func quote(s string) string {
+	b := must(json.Marshal(s))
+	return string(b)
+}
+
+// labels returns which version has which stage.
+func (m *moto) labels(name string) map[string]string {
+	m.t.Helper()
+	out, err := m.client().DescribeSecret(context.Background(), &secretsmanager.DescribeSecretInput{SecretId: &name})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	labels := map[string]string{}
+	for version, stages := range out.VersionIdsToStages {
+		for _, stage := range stages {
+			labels[stage] = version
+		}
+	}
+	return labels
+}
+
+func store(m *moto, options awssm.Options) *awssm.Store {
+	return must(awssm.NewStore(m.client(), "s", options))
+}
+
+func TestStore_PutLeavesOnlyAWSsLabels(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "")
+	s := store(m, awssm.Options{})
+	first := must(s.Put(t.Context(), token("first"), tokensource.Token{}))
+	second := must(s.Put(t.Context(), token("second"), first))
+	want := map[string]string{awssm.StageCurrent: second.Metadata().Version, awssm.StagePrevious: first.Metadata().Version}
+	if got := m.labels("s"); !maps.Equal(got, want) {
+		t.Errorf("labels %v, want %v", got, want)
+	}
+	if got := second.Metadata().Origin; got != "awssm:s" {
+		t.Errorf("origin %q", got)
+	}
+}
+
+func TestStore_KeepsOtherFieldsAndBytes(t *testing.T) {
+	m := startMoto(t)
+	const before = `{ "z": 1.0e3, "user": "<a&b>", "token": "old", "list": [1, {"x": null}], "big": 12345678901234567890 }`
+	const after = `{"big":12345678901234567890,"list":[1,{"x":null}],"token":"new","user":"<a&b>","z":1.0e3}`
+	for _, binary := range []bool{false, true} {
+		name := map[bool]string{false: "string", true: "binary"}[binary]
+		in := &secretsmanager.CreateSecretInput{Name: &name, SecretString: new(before)}
+		if binary {
+			in.SecretString, in.SecretBinary = nil, []byte(before)
+		}
+		must(m.client().CreateSecret(t.Context(), in))
+		s := must(awssm.NewStore(m.client(), name, awssm.Options{Field: "token"}))
+		staged := must(s.Stage(t.Context(), token("new")))
+		if err := s.Promote(t.Context(), staged); err != nil {
+			t.Fatal(err)
+		}
+		got := m.get(name, awssm.StageCurrent)
+		if text := string(got.SecretBinary); binary && (text != after || got.SecretString != nil) {
+			t.Errorf("stored bytes %s, want %s", text, after)
+		}
+		if !binary && *got.SecretString != after {
+			t.Errorf("stored %s, want %s", *got.SecretString, after)
+		}
+	}
+}
+
+func TestStore_PutFillsJSONAndEmptySecrets(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "")
+	s := store(m, awssm.Options{Field: "token"})
+	first := must(s.Put(t.Context(), token("first"), tokensource.Token{}))
+	if got := *m.get("s", awssm.StageCurrent).SecretString; got != `{"token":"first"}` {
+		t.Errorf("stored %s", got)
+	}
+	other := store(m, awssm.Options{Field: "other"})
+	must(other.Put(t.Context(), token("second"), tokensource.Token{}))
+	if got := *m.get("s", awssm.StageCurrent).SecretString; got != `{"other":"second","token":"first"}` {
+		t.Errorf("stored %s", got)
+	}
+	tok, err := s.Token(t.Context())
+	holds(t, tok, err, first.Reveal())
+}
+
+func TestStore_RefusesToSpoilASecret(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", `{"token":"t"}`)
+	m.create("plain", "t")
+	for _, test := range []struct {
+		name, id, field string
+		next, expected  tokensource.Token
+		kind            error
+		says            string
+	}{
+		{"JSON as a whole", "s", "", token(secret), token("t"), tokensource.ErrInvalid, "name the field"},
+		{"field of what isn't JSON", "plain", "token", token(secret), token("t"), tokensource.ErrInvalid, "not a JSON object"},
+		{"another token", "s", "token", token(secret), token("u"), tokensource.ErrConflict, "another token"},
+		{"nothing expected", "s", "token", token(secret), tokensource.Token{}, tokensource.ErrConflict, "another token"},
+		{"missing secret", "none", "", token(secret), tokensource.Token{}, tokensource.ErrNotFound, "no such secret"},
+		{"no token", "s", "token", tokensource.Token{}, token("t"), tokensource.ErrInvalid, "no token to put"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := must(awssm.NewStore(m.client(), test.id, awssm.Options{Field: test.field}))
+			tok, err := s.Put(t.Context(), test.next, test.expected)
+			fails(t, err, test.kind, test.says)
+			if !tok.IsZero() {
+				t.Error("a token came with the error")
+			}
+		})
+	}
+	if got := *m.get("s", awssm.StageCurrent).SecretString; got != `{"token":"t"}` {
+		t.Errorf("the secret is now %s", got)
+	}
+}
+
+// meddler does something just before a write reaches the server, or loses its
+// answer.
+type meddler struct {
+	awssm.StoreAPI
+	beforePut, beforeMove func()
+	lose                  bool
+}
+
+func (c *meddler) PutSecretValue(ctx context.Context, in *secretsmanager.PutSecretValueInput, optFns ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error) {
+	if f := c.beforePut; f != nil {
+		c.beforePut = nil
+		f()
+	}
+	return c.StoreAPI.PutSecretValue(ctx, in, optFns...)
+}
+
+func (c *meddler) UpdateSecretVersionStage(ctx context.Context, in *secretsmanager.UpdateSecretVersionStageInput, optFns ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
+	if f := c.beforeMove; f != nil {
+		c.beforeMove = nil
+		f()
+	}
+	out, err := c.StoreAPI.UpdateSecretVersionStage(ctx, in, optFns...)
+	if c.lose {
+		return nil, errors.New("the answer with " + secret + " was lost")
+	}
+	return out, err
+}
+
+func TestStore_OneOfTwoWritersWins(t *testing.T) {
+	for _, stored := range []string{"", "old"} {
+		m := startMoto(t)
+		m.create("s", stored)
+		expected := tokensource.Token{}
+		if stored != "" {
+			expected = token(stored)
+		}
+		faster := func() { must(store(m, awssm.Options{}).Put(t.Context(), token("faster"), expected)) }
+		for _, c := range []*meddler{{StoreAPI: m.client(), beforePut: faster}, {StoreAPI: m.client(), beforeMove: faster}} {
+			if stored == "" && c.beforeMove != nil {
+				continue // AWS makes a first version current, there is no move
+			}
+			_, err := must(awssm.NewStore(c, "s", awssm.Options{})).Put(t.Context(), token(secret), expected)
+			fails(t, err, tokensource.ErrConflict, "another writer")
+			if got := *m.get("s", awssm.StageCurrent).SecretString; got != "faster" {
+				t.Errorf("the secret is now %q", got)
+			}
+			if stored != "" {
+				must(store(m, awssm.Options{}).Put(t.Context(), token("old"), token("faster")))
+			}
+			if _, ok := m.labels("s")["PACKAGECLOUD_PUT"]; ok {
+				t.Error("the loser's version keeps its label")
+			}
+		}
+	}
+}
+
+// The SDK repeats a request whose answer was lost, and AWS refuses the
+// repetition: the move was done all the same.
+func TestStore_LostAnswerOfAMoveIsResolved(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "old")
+	s := must(awssm.NewStore(&meddler{StoreAPI: m.client(), lose: true}, "s", awssm.Options{}))
+	tok, err := s.Put(t.Context(), token("new"), token("old"))
+	holds(t, tok, err, "new")
+	staged := must(s.Stage(t.Context(), token("newer")))
+	if err := s.Promote(t.Context(), staged); err != nil {
+		t.Error(err)
+	}
+	tok, err = s.Token(t.Context())
+	holds(t, tok, err, "newer")
+	if got := slices.Sorted(maps.Keys(m.labels("s"))); !slices.Equal(got, []string{awssm.StageCurrent, awssm.StagePrevious}) {
+		t.Errorf("labels %v", got)
+	}
+}
+
+func TestStore_FailedMoveChangesNothing(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "old")
+	s := must(awssm.NewStore(immovable{m.client()}, "s", awssm.Options{}))
+	_, err := s.Put(t.Context(), token(secret), token("old"))
+	fails(t, err, tokensource.ErrUnavailable, "no answer from AWS")
+	tok, err := s.Token(t.Context())
+	holds(t, tok, err, "old")
+	staged := must(s.Stage(t.Context(), token(secret)))
+	fails(t, s.Promote(t.Context(), staged), tokensource.ErrUnavailable, "no answer from AWS")
+	fails(t, s.Discard(t.Context(), staged), tokensource.ErrUnavailable, "no answer from AWS")
+	tok, err = s.Token(t.Context())
+	holds(t, tok, err, "old")
+}
+
+type immovable struct{ awssm.StoreAPI }
+
+func (immovable) UpdateSecretVersionStage(context.Context, *secretsmanager.UpdateSecretVersionStageInput, ...func(*secretsmanager.Options)) (*secretsmanager.UpdateSecretVersionStageOutput, error) {
+	return nil, errors.New(secret)
+}
+
+func TestStore_PromoteFinishesWhatWasCutShort(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "old")
+	old := m.labels("s")[awssm.StageCurrent]
+	s := store(m, awssm.Options{})
+	staged := must(s.Stage(t.Context(), token("new")))
+	// The process ended between the two steps.
+	must(m.client().UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: new("s"), VersionStage: new(awssm.StageCurrent), MoveToVersionId: new(staged.Metadata().Version), RemoveFromVersionId: &old,
+	}))
+	if _, err := s.Staged(t.Context()); !errors.Is(err, tokensource.ErrNotFound) {
+		t.Errorf("Staged of a promoted token: %v", err)
+	}
+	if err := s.Promote(t.Context(), staged); err != nil {
+		t.Error(err)
+	}
+	want := map[string]string{awssm.StageCurrent: staged.Metadata().Version, awssm.StagePrevious: old}
+	if got := m.labels("s"); !maps.Equal(got, want) {
+		t.Errorf("labels %v, want %v", got, want)
+	}
+	fails(t, s.Promote(t.Context(), staged), tokensource.ErrConflict, "isn't staged any more")
+}
+
+// AWS's own rotations leave AWSPENDING on the current version.
+func TestStore_PutDoesNotTurnALeftLabelIntoAStagedToken(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "old")
+	current := m.put("s", "rotated", awssm.StagePending, awssm.StageCurrent)
+	if got := m.labels("s"); got[awssm.StagePending] != current || got[awssm.StageCurrent] != current {
+		t.Fatalf("labels %v", got)
+	}
+	s := store(m, awssm.Options{})
+	must(s.Put(t.Context(), token("new"), token("rotated")))
+	must(s.Put(t.Context(), token("newer"), token("new")))
+	_, err := s.Staged(t.Context())
+	fails(t, err, tokensource.ErrNotFound, "")
+}
+
+func TestStore_PromoteKeepsChangesBesideTheToken(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", `{"token":"old","user":"a"}`)
+	s := store(m, awssm.Options{Field: "token"})
+	staged := must(s.Stage(t.Context(), token(secret)))
+	m.put("s", `{"token":"old","user":"b"}`)
+	fails(t, s.Promote(t.Context(), staged), tokensource.ErrConflict, "discard it and stage it anew")
+	if err := s.Discard(t.Context(), staged); err != nil {
+		t.Fatal(err)
+	}
+	staged = must(s.Stage(t.Context(), token("new")))
+	if err := s.Promote(t.Context(), staged); err != nil {
+		t.Fatal(err)
+	}
+	if got := *m.get("s", awssm.StageCurrent).SecretString; got != `{"token":"new","user":"b"}` {
+		t.Errorf("stored %s", got)
+	}
+}
+
+func TestStore_StagesOneTokenAtATime(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "old")
+	s := store(m, awssm.Options{})
+	staged := must(s.Stage(t.Context(), token("new")))
+	again := must(s.Stage(t.Context(), token("new")))
+	if again.Metadata() != staged.Metadata() {
+		t.Errorf("staging it again made %v of %v", again.Metadata(), staged.Metadata())
+	}
+	_, err := s.Stage(t.Context(), token(secret))
+	fails(t, err, tokensource.ErrConflict, "another token is staged")
+	other := staged.With(tokensource.Metadata{Version: "another"})
+	fails(t, s.Promote(t.Context(), other), tokensource.ErrConflict, "another token is staged")
+
+	// Another program staged the same secret meanwhile: one of both wins.
+	m.put("s", "theirs", awssm.StagePending)
+	fails(t, s.Promote(t.Context(), staged), tokensource.ErrConflict, "another token is staged")
+	if err := s.Discard(t.Context(), staged); err != nil {
+		t.Fatal(err)
+	}
+	tok, err := s.Staged(t.Context())
+	holds(t, tok, err, "theirs")
+}
+
+// AWS makes a secret's first version current, whatever label it is given.
+func TestStore_DoesNotStageBesideNothing(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "")
+	s := store(m, awssm.Options{})
+	_, err := s.Stage(t.Context(), token(secret))
+	fails(t, err, tokensource.ErrNotFound, "")
+	_, err = s.Token(t.Context())
+	fails(t, err, tokensource.ErrNotFound, "")
+	_, err = s.Stage(t.Context(), tokensource.Token{})
+	fails(t, err, tokensource.ErrInvalid, "no token to stage")
+}
+
+func TestStore_DeniedWritesNameTheAction(t *testing.T) {
+	m := startMoto(t, "INITIAL_NO_AUTH_ACTION_COUNT=4")
+	m.create("s", "old")
+	id, key := m.user("reader", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"*"}]}`)
+	s := must(awssm.NewStore(clientOf(m.url, withCredentials(id, key, "")), "s", awssm.Options{}))
+	_, err := s.Put(t.Context(), token(secret), token("old"))
+	fails(t, err, tokensource.ErrDenied, "secretsmanager:PutSecretValue")
+	_, err = s.Stage(t.Context(), token(secret))
+	fails(t, err, tokensource.ErrDenied, "secretsmanager:PutSecretValue")
+}
+
+func TestNewStore_IsForTheCurrentVersion(t *testing.T) {
+	client := clientOf("http://127.0.0.1:1")
+	for _, options := range []awssm.Options{{Stage: awssm.StagePending}, {VersionID: "v"}} {
+		_, err := awssm.NewStore(client, "s", options)
+		fails(t, err, tokensource.ErrInvalid, "leave Stage and VersionID empty")
+	}
+	_, err := awssm.NewStore(nil, "s", awssm.Options{})
+	fails(t, err, tokensource.ErrInvalid, "client is nil")
+	machine(t, static)
+	_, err = awssm.OpenStore(t.Context(), "s", awssm.Options{Region: region, Stage: awssm.StagePending})
+	fails(t, err, tokensource.ErrInvalid, "leave Stage and VersionID empty")
+}
+
+func TestOpenStore_Writes(t *testing.T) {
+	m := startMoto(t)
+	machine(t, static)
+	m.create("s", "old")
+	s := must(awssm.OpenStore(t.Context(), "s", awssm.Options{Region: region, Endpoint: m.url}))
+	must(s.Put(t.Context(), token("new"), token("old")))
+	tok, err := s.Token(t.Context())
+	holds(t, tok, err, "new")
+}
