@@ -53,6 +53,31 @@ func TestIfExists_SkipUploadsWhatIsNotThere(t *testing.T) {
 	f.stored(t, 2)
 }
 
+func TestIfExists_WhatTheSearchFindsBesidesIsNotIt(t *testing.T) {
+	content := []byte("content")
+	sum := sha256.Sum256(content)
+	uploads := 0
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "distributions.json"):
+			io.WriteString(w, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+		case r.Method == "GET":
+			found := `"sha256sum":"` + hex.EncodeToString(sum[:]) + `"}`
+			io.WriteString(w, `[{"filename":"`+demo+`","type":"deb","distro_version":"ubuntu/focal",`+found+`,
+				{"filename":"x`+demo+`","type":"deb","distro_version":"ubuntu/jammy",`+found+`,
+				{"filename":"`+demo+`","type":"dsc","distro_version":"ubuntu/jammy",`+found+`]`)
+		default:
+			uploads++
+			w.WriteHeader(201)
+			io.WriteString(w, "{}")
+		}
+	})
+	pkg, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, content), ifExists(packagecloud.Skip))
+	if err != nil || pkg.Existed || uploads != 1 {
+		t.Errorf("%d uploads, %+v, %v", uploads, pkg, err)
+	}
+}
+
 func TestIfExists_SkipOfOtherContentIsErrExists(t *testing.T) {
 	for want, opts := range map[string]packagecloudtest.Options{"its content is another": {}, "no checksum": {NoChecksums: true}} {
 		f := setupServer(t, &opts, nil)

@@ -188,6 +188,19 @@ func TestClient_StallEnds(t *testing.T) {
 	}
 }
 
+func TestClient_StallIsToldFromTheCallersLeaving(t *testing.T) {
+	_, client, _ := serve(t, nil, packagecloud.WithHTTPClient(&http.Client{
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err() // without the cause
+		}),
+	}))
+	packagecloud.SetTiming(client, 20*time.Millisecond, time.Millisecond)
+	if _, err := client.CreateRepository(t.Context(), "new", nil); !errors.Is(err, packagecloud.ErrStalled) || errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestClient_OneStallIsRetried(t *testing.T) {
 	f := setup(t)
 	packagecloud.SetTiming(f.client, 100*time.Millisecond, time.Millisecond)

@@ -45,7 +45,7 @@ func (w *watchdog) look() {
 		w.cancel(errStall)
 		return
 	}
-	w.timer.Reset(next)
+	w.timer.Reset(min(next, w.limit)) // the next touch may allow less
 }
 
 // touch says that something moved.
