@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -140,32 +141,42 @@ func (c *Client) place(ctx context.Context, typ, name string) (place, error) {
 }
 
 func lookup(groups map[string][]Distribution, group, name string) (place, error) {
+	matches, all := match(groups[group], name)
+	switch {
+	case len(matches) == 1:
+		return matches[0], nil
+	case len(matches) > 1:
+		return place{}, fmt.Errorf("packagecloud: the distribution %q is ambiguous for %s packages: %w", shorten(name, 100), group, ErrInvalid)
+	case len(all) == 0:
+		return place{}, fmt.Errorf("packagecloud: the server has no distributions for %s packages: %w", group, ErrInvalid)
+	case name == "" && len(all) == 1:
+		return all[0], nil
+	case name == "":
+		return place{}, fmt.Errorf("packagecloud: %s packages need UploadOptions.Distribution, such as %s: %w", group, near(groups[group], "ubuntu/noble")[0], ErrInvalid)
+	}
+	for _, other := range slices.Sorted(maps.Keys(groups)) {
+		if matches, _ := match(groups[other], name); len(matches) > 0 {
+			return place{}, fmt.Errorf("packagecloud: the distribution %q takes %s packages, not %s: %w", shorten(name, 100), other, group, ErrInvalid)
+		}
+	}
+	return place{}, fmt.Errorf("packagecloud: the server has no distribution %q for %s packages; near are %s: %w",
+		shorten(name, 100), group, strings.Join(near(groups[group], name), ", "), ErrInvalid)
+}
+
+// match returns the places that name stands for, and all there are.
+func match(distributions []Distribution, name string) (matches, all []place) {
 	index, version, _ := strings.Cut(name, "/")
-	var matches, only []place
-	for _, d := range groups[group] {
+	for _, d := range distributions {
 		for _, v := range d.Versions {
 			p := place{v.ID, strings.TrimSuffix(d.IndexName+"/"+v.IndexName, "/")}
-			only = append(only, p)
+			all = append(all, p)
 			if d.IndexName == index && (version == "" && len(d.Versions) == 1 ||
 				version != "" && (v.IndexName == version || v.VersionNumber == version || v.IndexName == "" && version == "1")) {
 				matches = append(matches, p)
 			}
 		}
 	}
-	switch {
-	case len(matches) == 1:
-		return matches[0], nil
-	case len(matches) > 1:
-		return place{}, fmt.Errorf("packagecloud: the distribution %q is ambiguous for %s packages: %w", shorten(name, 100), group, ErrInvalid)
-	case name == "" && len(only) == 1:
-		return only[0], nil
-	case name == "":
-		return place{}, fmt.Errorf("packagecloud: %s packages need UploadOptions.Distribution, such as %s: %w", group, strings.Join(near(groups[group], "ubuntu/noble"), " or "), ErrInvalid)
-	case len(only) == 0:
-		return place{}, fmt.Errorf("packagecloud: the server has no distributions for %s packages: %w", group, ErrInvalid)
-	}
-	return place{}, fmt.Errorf("packagecloud: the server has no distribution %q for %s packages; near are %s: %w",
-		shorten(name, 100), group, strings.Join(near(groups[group], name), ", "), ErrInvalid)
+	return matches, all
 }
 
 // near returns the names that look most like name.

@@ -43,7 +43,7 @@ func TestLookup_ByNameAndNumber(t *testing.T) {
 		{"deb", "ubuntu/24.4", 0, "near are ubuntu/noble"},
 		{"deb", "nobel", 0, "ubuntu/noble"},
 		{"deb", "Ubuntu/jammy", 0, "near are ubuntu/jammy"},
-		{"deb", "python", 0, "no distribution"},
+		{"deb", "python", 0, "takes py packages"},
 		{"deb", "twice/1", 0, "ambiguous"},
 		{"docker", "x", 0, "no distributions"},
 		{"deb", strings.Repeat("x", 1<<20), 0, "no distribution"},

@@ -125,6 +125,11 @@ func newError(method, endpoint string, resp *http.Response, body []byte) *Error 
 		body:       func() []byte { return body },
 	}
 	e.kinds, e.hint = classify(e, string(body))
+	if resp.StatusCode == http.StatusUnauthorized && resp.Request != nil {
+		if text, ok := resp.Request.Context().Value(refusalKey{}).(string); ok {
+			e.hint = text + "; tokens are shown at " + resp.Request.URL.Host + "/api_token"
+		}
+	}
 	return e
 }
 
@@ -132,7 +137,7 @@ func classify(e *Error, body string) (kinds []error, hint string) {
 	lower := strings.ToLower(body)
 	switch e.StatusCode {
 	case http.StatusUnauthorized:
-		return []error{ErrUnauthorized}, "the server doesn't know the token; see " + DefaultBaseURL + "/api_token or the server's own page"
+		return []error{ErrUnauthorized}, "the server doesn't know the token"
 	case http.StatusPaymentRequired:
 		return []error{ErrPaymentRequired}, "the owner's plan doesn't include this"
 	case http.StatusNotFound:

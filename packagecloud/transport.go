@@ -257,10 +257,16 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 		tokensource.Invalidate(t.source, tok)
 		tried = append(tried, tok)
 		if len(tried) > replays || req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+			resp.Request = refused(sent, tok, nil)
 			return resp, nil
 		}
-		next, ok := t.successor(ctx, tried)
-		if !ok {
+		next, err := t.successor(ctx, tried)
+		if err != nil {
+			resp.Request = refused(sent, tok, err)
+			return resp, nil
+		}
+		if next.IsZero() {
+			resp.Request = refused(sent, tok, nil)
 			return resp, nil
 		}
 		tok = next
@@ -286,21 +292,42 @@ func authenticated(req *http.Request, tok tokensource.Token, replay bool) (*http
 // successor polls the source for a token that was not tried. It waits only when
 // the server accepted the refused one before: then a rotation is under way,
 // else the token is just wrong.
-func (t *Transport) successor(ctx context.Context, tried []tokensource.Token) (tokensource.Token, bool) {
+//
+// It returns a zero token if the source has no other, and the source's error if
+// it has none at all.
+func (t *Transport) successor(ctx context.Context, tried []tokensource.Token) (tokensource.Token, error) {
 	wait := time.Duration(0)
 	if t.wasAccepted(tried[len(tried)-1]) {
 		wait = t.rotationWait
 	}
 	deadline := time.Now().Add(wait)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		if tok, err := t.token(ctx); err == nil && !isOneOf(tok, tried) {
-			return tok, true
+		tok, err := t.token(ctx)
+		if err == nil && !isOneOf(tok, tried) {
+			return tok, nil
 		}
 		left := time.Until(deadline)
 		if left <= 0 || sleep(ctx, min(pause, left)) != nil {
-			return tokensource.Token{}, false
+			return tokensource.Token{}, err
 		}
 	}
+}
+
+type refusalKey struct{}
+
+// refused notes in the request of a 401 which token was refused, for the error
+// that is made of it, and why the source has no other.
+func refused(sent *http.Request, tok tokensource.Token, source error) *http.Request {
+	meta := tok.Metadata()
+	text := "the server doesn't know the token"
+	if meta.Origin != "" {
+		text += " from " + meta.Origin
+	}
+	text += " (fingerprint " + tok.Fingerprint() + ")"
+	if t, ok := errors.AsType[*tokenError](source); ok {
+		text += ", and there is no other: " + t.err.Error()
+	}
+	return sent.WithContext(context.WithValue(sent.Context(), refusalKey{}, text))
 }
 
 func isOneOf(tok tokensource.Token, list []tokensource.Token) bool {

@@ -171,6 +171,9 @@ func mainJob(ctx context.Context, repo *packagecloud.Repository, dir string, cle
 }
 
 func remove(ctx context.Context, repo *packagecloud.Repository, pushed []*packagecloud.Package) error {
+	if len(pushed) == 0 {
+		return nil
+	}
 	step("repo.Delete: remove what was pushed")
 	var errs []error
 	for _, pkg := range pushed {
