@@ -39,7 +39,7 @@ func DownloadProgress(f func(received, total int64)) DownloadOption {
 // so that a program that only downloads needs no more. What the server answers
 // to it doesn't touch the API token.
 func WithReadToken(source tokensource.TokenSource) DownloadOption {
-	return func(d *download) { d.readToken = source }
+	return func(d *download) { d.readToken, d.asReader = source, true }
 }
 
 // download is one call of Download.
@@ -50,6 +50,7 @@ type download struct {
 	allowUnverified bool
 	progress        func(received, total int64)
 	readToken       tokensource.TokenSource
+	asReader        bool // with readToken
 	authenticator   http.RoundTripper
 
 	newHash func() hash.Hash
@@ -154,7 +155,7 @@ func (d *download) prepare(ctx context.Context, r *Repository) error {
 	if pkg.DownloadURL.IsZero() {
 		return fmt.Errorf("packagecloud: the server gives no address to download %s from", pkg.Filename)
 	}
-	if d.readToken != nil {
+	if d.asReader {
 		base, err := r.client.transport.baseURL(ctx)
 		if err != nil {
 			return err
@@ -235,6 +236,10 @@ func (d *download) fetch(ctx context.Context) error {
 		endpoint:   "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",
 		credential: credential, authenticator: d.authenticator,
 	})
+	if e, ok := errors.AsType[*Error](err); ok && e.StatusCode == http.StatusRequestedRangeNotSatisfiable && d.etag != "" {
+		d.etag = "" // all may have come before the cut: read it from the start
+		return d.fetch(ctx)
+	}
 	if err != nil {
 		return err
 	}

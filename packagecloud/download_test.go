@@ -325,8 +325,8 @@ func TestDownload_ReadTokenServes(t *testing.T) {
 			t.Errorf("%s %s went with the credential %q; want %q", r.Host, r.Path, r.Credential, want)
 		}
 	}
-	if err := f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.WithReadToken(nil)); err != nil {
-		t.Errorf("without a read token: %v", err)
+	if err := f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.WithReadToken(nil)); err == nil {
+		t.Errorf("a nil source of a read token was taken for none, and the API token sent")
 	}
 }
 

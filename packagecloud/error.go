@@ -157,7 +157,7 @@ func classify(e *Error, body string) (kinds []error, hint string) {
 		if _, ok := e.Fields["plan"]; ok || strings.Contains(text, "payment required") {
 			kinds = append(kinds, ErrPaymentRequired)
 		}
-	case http.StatusOK: // the body says otherwise
+	case http.StatusOK, http.StatusCreated, http.StatusAccepted: // the body says otherwise
 		return []error{ErrNotFound}, "it isn't there, or the token can't see it"
 	}
 	if e.StatusCode >= 500 && kinds == nil {
@@ -245,7 +245,7 @@ func newTransportError(method, endpoint string, req *http.Request, err error) er
 		}
 		cause = u.Err
 	}
-	return &transportError{method, endpoint, strike(shorten(cause.Error(), 500), req), func() error { return cause }}
+	return &transportError{method, endpoint, shorten(strike(cause.Error(), req), 500), func() error { return cause }}
 }
 
 func (e *transportError) Error() string {
@@ -258,6 +258,6 @@ func (e *transportError) As(target any) bool   { return errors.As(e.cause(), tar
 type tokenError struct{ err error }
 
 func (e *tokenError) Error() string {
-	return "packagecloud: no token for the request: " + e.err.Error()
+	return "packagecloud: no token for the request: " + strings.TrimPrefix(e.err.Error(), "no token: ")
 }
 func (e *tokenError) Unwrap() error { return e.err }

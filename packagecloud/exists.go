@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/packagecloud-go/sdk/internal/packagefile"
 )
 
 // before carries out IfExists ahead of the upload. It returns a package if
@@ -18,6 +21,9 @@ func (u *upload) before(ctx context.Context) (*Package, error) {
 		return nil, err
 	}
 	if u.options.IfExists == Replace {
+		if u.typ == packagefile.Java && u.group == "" {
+			return nil, existsError(pkg, "the archive doesn't tell its group, so that it may be another's; set UploadOptions.Coordinates", nil)
+		}
 		return nil, u.delete(ctx, pkg)
 	}
 	return u.skip(ctx, pkg, nil)
@@ -73,7 +79,7 @@ func (u *upload) renamed(ctx context.Context, refusal error, send func() (*Packa
 		if err != nil {
 			return nil, fmt.Errorf("%w; looking for it: %w", refusal, err)
 		}
-		if pkg.SHA256 == sum && inDistribution(pkg, u.place.name) {
+		if strings.EqualFold(pkg.SHA256, sum) && u.inNamespace(pkg) && inDistribution(pkg, u.place.name) {
 			if u.options.IfExists == Skip {
 				pkg.Existed = true
 				return pkg, nil
@@ -81,12 +87,8 @@ func (u *upload) renamed(ctx context.Context, refusal error, send func() (*Packa
 			if err := u.delete(ctx, pkg); err != nil {
 				return nil, err
 			}
-			pkg, err := send()
-			if err != nil {
-				err = u.afterDelete(err)
-			}
-			return pkg, err
+			return send()
 		}
 	}
-	return nil, u.afterDelete(fmt.Errorf("packagecloud: %s exists under another name or with other content: %w", u.content.Name, refusal))
+	return nil, fmt.Errorf("packagecloud: %s exists under another name or with other content: %w", u.content.Name, refusal)
 }

@@ -69,7 +69,7 @@ func TestIfExists_WhatTheSearchFindsBesidesIsNotIt(t *testing.T) {
 		default:
 			uploads++
 			w.WriteHeader(201)
-			io.WriteString(w, "{}")
+			io.WriteString(w, `{"filename":"x"}`)
 		}
 	})
 	pkg, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, content), ifExists(packagecloud.Skip))
@@ -136,7 +136,7 @@ func TestIfExists_PackageUnderAnotherNameIsFoundByItsChecksum(t *testing.T) {
 				io.WriteString(w, `[{"filename":"theirs.deb","type":"deb","distro_version":"ubuntu/jammy","sha256sum":"`+test.sum+`","destroy_url":"/api/v1/repos/acme/main/ubuntu/jammy/theirs.deb"}]`)
 			case r.Method == "DELETE":
 				deleted = true
-				io.WriteString(w, "{}")
+				io.WriteString(w, `{"filename":"x"}`)
 			case deleted:
 				w.WriteHeader(201)
 				io.WriteString(w, `{"filename":"theirs.deb"}`)

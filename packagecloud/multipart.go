@@ -146,7 +146,9 @@ func (b *formBody) Read(p []byte) (int, error) {
 		}
 		n, done, err := b.readContent(s.content, p)
 		if err != nil {
-			b.err = err
+			if b.watch.ctx.Err() == nil { // else it is not the content's
+				b.err = err
+			}
 			return 0, err
 		}
 		if done {
@@ -175,12 +177,15 @@ func (b *formBody) readContent(c *Content, p []byte) (n int, done bool, err erro
 		if b.current, err = c.Open(); err != nil {
 			return 0, false, err
 		}
+		if c.once {
+			b.current = newInterruptible(b.watch.ctx, b.current)
+		}
 	}
 	left := c.Size - b.offset
 	if left > 0 {
 		n, err = b.current.Read(p[:min(int64(len(p)), left)])
 		b.offset += int64(n)
-		if b.transfer.tee != nil {
+		if b.transfer.tee != nil && c.once {
 			b.transfer.tee.Write(p[:n])
 		}
 		if err == io.EOF && b.offset < c.Size {

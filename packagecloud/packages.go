@@ -164,15 +164,23 @@ func (r *Repository) Package(ctx context.Context, pkg *Package) (*Package, error
 	if pkg.PackageURL == "" {
 		return r.Find(ctx, pkg.Distribution, pkg.Filename)
 	}
-	var out Package
-	_, err := r.client.call(ctx, request{
+	return r.client.onePackage(ctx, request{
 		method: http.MethodGet, readOnly: true, url: pkg.PackageURL,
 		endpoint: "/api/v1/repos/{owner}/{repo}/package/{package}.json",
-	}, &out)
+	})
+}
+
+// onePackage sends r, whose answer is a package.
+func (c *Client) onePackage(ctx context.Context, r request) (*Package, error) {
+	var pkg Package
+	header, err := c.call(ctx, r, &pkg)
 	if err != nil {
 		return nil, err
 	}
-	return &out, nil
+	if pkg.Filename == "" && pkg.Name == "" { // a success without a package
+		return nil, &answerError{r.method, r.endpoint, shorten(header.Get("Content-Type"), 100)}
+	}
+	return &pkg, nil
 }
 
 var errNilPackage = errors.New("packagecloud: the package is nil")
@@ -272,9 +280,8 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 		if err == nil || !ambiguous(err) || ctx.Err() != nil || try >= maxTries {
 			return err
 		}
-		// Deleting twice is harmless.
 		lost = true
-		if sleep(ctx, r.client.backoff(try)) != nil {
+		if sleep(ctx, r.client.pause(try, err)) != nil {
 			return contextError(ctx, err)
 		}
 	}
@@ -283,7 +290,7 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 // ambiguous reports whether the server may have done what it was asked.
 func ambiguous(err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok {
-		return e.StatusCode >= 500 && !e.refused()
+		return e.StatusCode >= 500
 	}
 	if _, ok := errors.AsType[*answerError](err); ok {
 		return true
@@ -312,8 +319,8 @@ func (r *Repository) Promote(ctx context.Context, pkg *Package, destination *Rep
 	}
 	req := formRequest(form)
 	req.url, req.endpoint = address, "/api/v1/repos/{owner}/{repo}/{distribution}/{version}/{filename}/promote.json"
-	var out Package
-	if _, err := r.client.call(ctx, req, &out); err != nil {
+	out, err := r.client.onePackage(ctx, req)
+	if err != nil {
 		if ambiguous(err) {
 			err = fmt.Errorf("%w: %s may be in %s or in %s: %w", ErrUnknownOutcome, pkg.Filename, r, destination, err)
 		}
@@ -324,7 +331,7 @@ func (r *Repository) Promote(ctx context.Context, pkg *Package, destination *Rep
 	if out.Type == "" {
 		out.Type = pkg.Type
 	}
-	return &out, nil
+	return out, nil
 }
 
 // address is the path at which pkg is deleted and, with a suffix, promoted:
@@ -334,18 +341,19 @@ func (r *Repository) address(pkg *Package, suffix string) (string, error) {
 	if pkg == nil {
 		return "", errNilPackage
 	}
-	if suffix == "" && pkg.DestroyURL != "" {
-		return pkg.DestroyURL, nil
+	given := pkg.DestroyURL
+	if suffix != "" {
+		given = pkg.PromoteURL
 	}
-	if suffix != "" && pkg.PromoteURL != "" {
-		return pkg.PromoteURL, nil
+	if given != "" {
+		return given, r.owns(given)
 	}
 	var elements []string
 	switch index, version, ok := strings.Cut(pkg.Distribution, "/"); {
 	case pkg.Type == "gem" || index == "RubyGem" || index == "gems":
 		elements = []string{"gems"}
 	case ok:
-		elements = strings.Split(index+"/"+version, "/")
+		elements = append([]string{index}, strings.Split(version, "/")...)
 	case index == "python", index == "node", index == "anyfile":
 		elements = []string{index, "1"}
 	case index == "helm":
@@ -361,4 +369,19 @@ func (r *Repository) address(pkg *Package, suffix string) (string, error) {
 		path += "?" + url.Values{"scope": {pkg.Scope}}.Encode()
 	}
 	return path, nil
+}
+
+// owns makes sure that an address doesn't name another repository: following it
+// would delete or move a package there.
+func (r *Repository) owns(address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return errors.New("packagecloud: a URL of the server is malformed")
+	}
+	_, rest, ok := strings.Cut(u.Path, "/api/v1/repos/")
+	if elements := strings.SplitN(rest, "/", 3); ok && len(elements) == 3 &&
+		(!strings.EqualFold(elements[0], r.owner) || !strings.EqualFold(elements[1], r.name)) {
+		return fmt.Errorf("packagecloud: the package is in %s/%s, not in %s; call the method of its own repository", elements[0], elements[1], r)
+	}
+	return nil
 }

@@ -111,7 +111,7 @@ func TestClient_FollowsTheURLsThatTheServerGives(t *testing.T) {
 			io.WriteString(w, "[]")
 			return
 		}
-		io.WriteString(w, "{}")
+		io.WriteString(w, `{"filename":"x"}`)
 	})
 	repo := client.Repository("acme", "main")
 	pkg := &packagecloud.Package{

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"net/textproto"
 	"strings"
 )
 
@@ -41,6 +40,10 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 				yield(nil, err)
 				return
 			}
+			if items == nil { // null is no list
+				yield(nil, &answerError{r.method, r.endpoint, shorten(header.Get("Content-Type"), 100)})
+				return
+			}
 			total := header.Get("Total")
 			first = cmp.Or(first, total)
 			changed = changed || total != "" && total != first
@@ -69,7 +72,7 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 
 // nextLink returns the target of rel="next" (RFC 8288), or "".
 func nextLink(header http.Header) string {
-	for _, value := range header[textproto.CanonicalMIMEHeaderKey("Link")] {
+	for _, value := range header.Values("Link") {
 		for value != "" {
 			_, rest, ok := strings.Cut(value, "<")
 			if !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -33,25 +34,27 @@ type RepositoryInfo struct {
 // UnmarshalJSON reads the forms of lists and of a single repository.
 func (r *RepositoryInfo) UnmarshalJSON(data []byte) error {
 	var w struct {
-		Name         text    `json:"name"`
-		FullName     text    `json:"fqname"`
-		Path         text    `json:"path"`
-		URL          address `json:"url"`
-		Type         text    `json:"repo_type"`
-		Private      flag    `json:"private"`
-		CreatedAt    text    `json:"created_at"`
-		UpdatedAt    text    `json:"updated_at"`
-		LastPush     text    `json:"last_push_human"`
-		PackageCount text    `json:"package_count_human"`
-		Installs     number  `json:"total_installs_count"`
-		URLs         struct {
-			InstallScript text `json:"install_script"`
-		} `json:"urls"`
+		Name         text            `json:"name"`
+		FullName     text            `json:"fqname"`
+		Path         text            `json:"path"`
+		URL          address         `json:"url"`
+		Type         text            `json:"repo_type"`
+		Private      flag            `json:"private"`
+		CreatedAt    text            `json:"created_at"`
+		UpdatedAt    text            `json:"updated_at"`
+		LastPush     text            `json:"last_push_human"`
+		PackageCount text            `json:"package_count_human"`
+		Installs     number          `json:"total_installs_count"`
+		URLs         json.RawMessage `json:"urls"`
 	}
 	if err := json.Unmarshal(data, &w); err != nil {
 		return errors.New("packagecloud: a repository isn't a JSON object")
 	}
-	script, _ := NewSecretURL(string(w.URLs.InstallScript)) // none if it is odd
+	var urls struct {
+		InstallScript text `json:"install_script"`
+	}
+	json.Unmarshal(w.URLs, &urls) // what isn't an object has none
+	script, _ := NewSecretURL(string(urls.InstallScript)) // none if it is odd
 	created, _ := time.Parse(time.RFC3339, string(w.CreatedAt))
 	updated, _ := time.Parse(time.RFC3339, string(w.UpdatedAt))
 	*r = RepositoryInfo{
@@ -113,7 +116,7 @@ func (c *Client) CreateRepository(ctx context.Context, name string, options *Cre
 	}
 	if _, err := c.call(ctx, req, &out); err != nil {
 		if ambiguous(err) {
-			err = errors.Join(ErrUnknownOutcome, err)
+			err = fmt.Errorf("%w: look with Repositories whether %s is there: %w", ErrUnknownOutcome, shorten(name, 100), err)
 		}
 		return "", err
 	}

@@ -35,7 +35,6 @@ type request struct {
 	body          func(*watchdog) (io.ReadCloser, error) // nil for none
 	size          int64                                  // of the body
 	readOnly      bool                                   // may be repeated at will
-	noToken       bool                                   // sent without the API token
 	credential    tokensource.Token                      // sent to url's host instead of the API token
 	authenticator http.RoundTripper                      // used instead of the client's, for a read token
 }
@@ -139,12 +138,22 @@ func (c *Client) again(ctx context.Context, r request, err error, try int) (time
 	pause := c.backoff(try)
 	if e, ok := errors.AsType[*Error](err); ok {
 		if e.refused() {
-			return max(pause, e.RetryAfter), e.RetryAfter <= maxPause
+			// A gateway says 503 also after the server has done its work.
+			return max(pause, e.RetryAfter), e.RetryAfter <= maxPause && (r.readOnly || e.StatusCode == http.StatusTooManyRequests)
 		}
 		// A 429 without a time is a spent quota, which is not hammered.
 		return pause, r.readOnly && (e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout)
 	}
 	return pause, reached(err) && (r.readOnly || neverSent(err))
+}
+
+// pause is the backoff, or what the server asks for if that is longer, to a limit.
+func (c *Client) pause(try int, err error) time.Duration {
+	pause := c.backoff(try)
+	if e, ok := errors.AsType[*Error](err); ok {
+		pause = max(pause, min(e.RetryAfter, maxPause))
+	}
+	return pause
 }
 
 // backoff doubles from a quarter of a second, with 50% of jitter.
@@ -196,8 +205,6 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 		case !credential.IsZero():
 			req.SetBasicAuth(credential.Reveal(), "")
 			client = c.plain
-		case r.noToken:
-			client = c.plain
 		case r.authenticator != nil:
 			client = ownClient(r.authenticator)
 		}
@@ -209,6 +216,9 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 			return nil, newTransportError(r.method, r.endpoint, req, err)
 		}
 		watch.rest()
+		if client == c.plain {
+			resp.Request = req // for what must not be printed of it
+		}
 		resp.Body = &watchedBody{ReadCloser: resp.Body, watch: watch}
 		c.logger.DebugContext(ctx, "packagecloud request", "method", r.method, "endpoint", r.endpoint, "status", resp.StatusCode, "hop", hop)
 		location := resp.Header.Get("Location")
@@ -220,7 +230,7 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 		resp.Body.(*watchedBody).ReadCloser.Close()
 		if err != nil {
 			watch.stop()
-			return nil, newTransportError(r.method, r.endpoint, req, err)
+			return nil, newTransportError(r.method, r.endpoint, resp.Request, err)
 		}
 		if !sameOrigin(next, target) {
 			credential = tokensource.Token{}
@@ -292,7 +302,7 @@ func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		// The decoder's text quotes the body.
-		return &answerError{r.method, r.endpoint, shorten(resp.Header.Get("Content-Type"), 100)}
+		return &answerError{r.method, r.endpoint, shorten(strike(resp.Header.Get("Content-Type"), resp.Request), 100)}
 	}
 	return nil
 }

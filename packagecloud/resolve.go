@@ -6,8 +6,11 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
+
+	"github.com/packagecloud-go/sdk/internal/packagefile"
 )
 
 // clockSlack is how far the server's clock may be behind.
@@ -20,12 +23,26 @@ func (u *upload) find(ctx context.Context) (*Package, error) {
 			if err != nil {
 				return nil, err
 			}
-			if pkg.Filename == name && (pkg.Type == "" || pkg.Type == u.typ) && inDistribution(pkg, u.place.name) {
+			if pkg.Filename == name && (pkg.Type == "" || pkg.Type == u.typ) && inDistribution(pkg, u.place.name) && u.inNamespace(pkg) {
 				return pkg, nil
 			}
 		}
 	}
 	return nil, nil
+}
+
+// inNamespace tells packages of one file name apart: npm packages by scope, Java
+// archives by group. An archive that doesn't tell its group may be any.
+func (u *upload) inNamespace(pkg *Package) bool {
+	switch u.typ {
+	case packagefile.Node:
+		return pkg.Scope == u.scope
+	case packagefile.Java:
+		_, rest, ok := strings.Cut(pkg.DestroyURL, "/java/maven2/")
+		group, _, _ := strings.Cut(rest, "/")
+		return u.group == "" || !ok || group == url.PathEscape(u.group)
+	}
+	return true
 }
 
 // sameness is what a comparison by checksum tells.
@@ -72,18 +89,19 @@ func (u *upload) compare(ctx context.Context, pkg *Package) (sameness, *Package,
 
 // lookUp finds out what became of a try without an answer. It returns the
 // package if it is there, nothing if it isn't, and else an error. It looks
-// several times, since the server may still be working.
-func (u *upload) lookUp(ctx context.Context) (*Package, error) {
+// several times, since the server may still be working. The refusal is that of a
+// later try, if there was one.
+func (u *upload) lookUp(ctx context.Context, refusal error) (*Package, error) {
 	for _, pause := range u.repo.client.unknownOutcomeAt {
 		if err := sleep(ctx, pause); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+			return nil, u.unknown(err)
 		}
 		pkg, err := u.find(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s may be in %s: %w", ErrUnknownOutcome, u.content.Name, u.repo, err)
+			return nil, u.unknown(err)
 		}
 		if pkg != nil {
-			return u.judge(ctx, pkg, nil)
+			return u.judge(ctx, pkg, refusal)
 		}
 	}
 	return nil, nil
@@ -104,14 +122,11 @@ func (u *upload) probe(ctx context.Context) error {
 // resolveDuplicate judges a refusal as duplicate after a try without an answer:
 // the duplicate may be our own.
 func (u *upload) resolveDuplicate(ctx context.Context, refusal error) (*Package, error) {
-	pkg, err := u.find(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", refusal, err)
+	pkg, err := u.lookUp(ctx, refusal)
+	if pkg == nil && err == nil {
+		err = fmt.Errorf("%w: the server says that %s exists but doesn't list it: %w", ErrUnknownOutcome, u.content.Name, refusal)
 	}
-	if pkg == nil {
-		return nil, fmt.Errorf("%w: the server says that %s exists but doesn't list it: %w", ErrUnknownOutcome, u.content.Name, refusal)
-	}
-	return u.judge(ctx, pkg, refusal)
+	return pkg, err
 }
 
 // judge decides whether pkg is what a lost try uploaded. Without a checksum the

@@ -38,7 +38,8 @@ const (
 //
 // It is safe for concurrent use. https://packagecloud.io/docs/api#auth
 type Transport struct {
-	source       tokensource.TokenSource
+	source       *tokensource.ChainSource
+	hook         func(tokensource.Event) // nil leaves the caller's
 	next         http.RoundTripper
 	logger       *slog.Logger
 	insecure     bool
@@ -61,12 +62,15 @@ func NewTransport(source tokensource.TokenSource, options ...Option) (*Transport
 }
 
 func newTransport(source tokensource.TokenSource, cfg *config) (*Transport, error) {
-	// A chain of one finds the nil and typed nil that would panic later.
-	if _, err := tokensource.Chain(source); err != nil {
+	// A chain of one finds the nil that would panic later, and withholds the text
+	// of errors that nobody knows.
+	chain, err := tokensource.Chain(source)
+	if err != nil {
 		return nil, errors.New("packagecloud: the token source is nil")
 	}
 	t := &Transport{
-		source:       source,
+		source:       chain,
+		hook:         eventHook(cfg.logger),
 		logger:       cfg.logger,
 		insecure:     cfg.insecure,
 		rotationWait: cfg.rotationWait,
@@ -187,7 +191,10 @@ func eventHook(logger *slog.Logger) func(tokensource.Event) {
 }
 
 func (t *Transport) token(ctx context.Context) (tokensource.Token, error) {
-	tok, err := t.source.Token(tokensource.WithHook(ctx, eventHook(t.logger)))
+	if t.hook != nil {
+		ctx = tokensource.WithHook(ctx, t.hook)
+	}
+	tok, err := t.source.Token(ctx)
 	if err != nil {
 		return tokensource.Token{}, &tokenError{err: err}
 	}
@@ -247,14 +254,18 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, struck(err, sent)
 		}
+		resp.Request = sent // for what must not be printed of it
 		if resp.StatusCode != http.StatusUnauthorized {
-			if resp.StatusCode < 400 { // a 502 says nothing of the token
+			switch {
+			case resp.StatusCode >= 500, resp.StatusCode == http.StatusForbidden, resp.StatusCode == http.StatusTooManyRequests:
+				// These say nothing of the token.
+			default:
 				t.accept(tok)
 			}
 			return resp, nil
 		}
 		t.logger.WarnContext(ctx, "packagecloud refused the token", "origin", tok.Metadata().Origin, "fingerprint", tok.Fingerprint())
-		tokensource.Invalidate(t.source, tok)
+		t.source.Invalidate(tok)
 		tried = append(tried, tok)
 		if len(tried) > replays || req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
 			resp.Request = refused(sent, tok, nil)

@@ -73,6 +73,8 @@ type upload struct {
 	typ     string
 	place   place    // none for gems
 	names   []string // under which the server may list it
+	scope   string   // of an npm package
+	group   string   // of a Java archive; empty if it doesn't tell
 	started time.Time
 
 	transfer transfer
@@ -159,6 +161,10 @@ func (u *upload) inspect() error {
 		if name := info.FileName(); name != "" && name != u.content.Name {
 			u.names = append(u.names, name)
 		}
+		u.scope, u.group = info.Scope, info.Group
+	}
+	if group, _, ok := strings.Cut(u.options.Coordinates, ":"); ok {
+		u.group = group
 	}
 	return nil
 }
@@ -191,12 +197,12 @@ func (u *upload) run(ctx context.Context) (*Package, error) {
 	}
 	pkg, err := u.send(ctx, path, newForm(fields, files))
 	if errors.Is(err, ErrExists) && u.options.IfExists != Fail {
-		return u.renamed(ctx, err, func() (*Package, error) { return u.send(ctx, path, newForm(fields, files)) })
+		pkg, err = u.renamed(ctx, err, func() (*Package, error) { return u.send(ctx, path, newForm(fields, files)) })
 	}
-	if err != nil && u.options.IfExists == Replace {
+	if err != nil {
 		return nil, u.afterDelete(err)
 	}
-	return pkg, err
+	return pkg, nil
 }
 
 // send posts the form until the outcome is known.
@@ -210,6 +216,8 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 		}
 		local, whole := u.transfer.state()
 		switch {
+		case local != nil && lost:
+			return nil, u.unknown(local)
 		case local != nil:
 			return nil, local // the content can't be read, or changed
 		case errors.Is(err, ErrExists) && lost:
@@ -217,14 +225,14 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 		case !ambiguous(err):
 			return nil, err
 		case ctx.Err() != nil && (whole || lost):
-			return nil, fmt.Errorf("%w: %s may be in %s: %w", ErrUnknownOutcome, u.content.Name, u.repo, err)
+			return nil, u.unknown(err)
 		case ctx.Err() != nil:
 			return nil, err
 		}
 		lost = lost || whole
-		c.logger.WarnContext(ctx, "packagecloud upload has no answer; looking it up", "file", u.content.Name, "try", try, "error", err.Error())
-		if whole {
-			if found, lookupErr := u.lookUp(ctx); found != nil || lookupErr != nil {
+		c.logger.WarnContext(ctx, "packagecloud upload has no clear answer; looking it up", "file", u.content.Name, "try", try, "error", err.Error())
+		if lost {
+			if found, lookupErr := u.lookUp(ctx, nil); found != nil || lookupErr != nil {
 				return found, lookupErr
 			}
 		} else if refusal := u.probe(ctx); refusal != nil {
@@ -236,10 +244,18 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 		if try == maxTries {
 			return nil, fmt.Errorf("packagecloud: %s is not in %s after %d tries: %w", u.content.Name, u.repo, try, err)
 		}
-		if sleep(ctx, c.backoff(try)) != nil {
-			return nil, contextError(ctx, err)
+		if sleep(ctx, c.pause(try, err)) != nil {
+			if err = contextError(ctx, err); lost {
+				err = u.unknown(err)
+			}
+			return nil, err
 		}
 	}
+}
+
+// unknown says that the package may be there in spite of err.
+func (u *upload) unknown(err error) error {
+	return fmt.Errorf("%w: %s may be in %s: %w", ErrUnknownOutcome, u.content.Name, u.repo, err)
 }
 
 // post sends the form once. Only what the server refuses before it does
@@ -260,16 +276,11 @@ func (u *upload) post(ctx context.Context, path string, form *form) (*Package, e
 			},
 		})
 	}
-	var pkg Package
-	_, err := c.call(ctx, request{
+	return c.onePackage(ctx, request{
 		method: http.MethodPost, url: path, endpoint: "/api/v1/repos/{owner}/{repo}/packages.json",
 		header: header, size: form.size,
 		body: func(watch *watchdog) (io.ReadCloser, error) { return form.open(&u.transfer, watch) },
-	}, &pkg)
-	if err != nil {
-		return nil, err
-	}
-	return &pkg, nil
+	})
 }
 
 // digest returns the content's checksum, computed once.

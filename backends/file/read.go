@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/packagecloud-go/sdk/tokensource"
 )
@@ -112,7 +113,7 @@ func openFile(path string) (*os.File, error) {
 
 func (s *Source) openError(path string, err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return s.errorf(tokensource.ErrNotFound, err, "there is no such file")
 	case errors.Is(err, fs.ErrPermission):
 		return s.errorf(tokensource.ErrDenied, err, "this process may not read the file")

@@ -1,0 +1,481 @@
+package conjur_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cyberark/conjur-api-go/conjurapi/response"
+
+	"github.com/packagecloud-go/sdk/backends/conjur"
+	"github.com/packagecloud-go/sdk/backends/conjur/internal/conjurserver"
+	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
+)
+
+func TestSource_Conformance(t *testing.T) {
+	for name, certificate := range map[string]bool{"HTTP": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			ca := newAuthority(t)
+			var s *conjurtest
+			if certificate {
+				s = startTLS(t, ca.issue("127.0.0.1", time.Now().Add(time.Hour)))
+			} else {
+				s = start(t)
+			}
+			tokensourcetest.Run(t, tokensourcetest.Backend{
+				New: func(t *testing.T) tokensource.TokenSource {
+					return s.source(t, func(o *conjur.Options) {
+						if certificate {
+							o.CA = ca.pem
+						}
+					})
+				},
+				Set:      func(t *testing.T, value string) { s.Set(variable, value) },
+				Remove:   func(t *testing.T) { s.Empty(variable) },
+				Canaries: s.Secrets(),
+			})
+		})
+	}
+}
+
+func TestSource_ReadsAnyVariableID(t *testing.T) {
+	s := start(t)
+	for _, id := range []string{
+		"token", "a/b/c", "with space", "with#hash", "with?mark", "with%percent", "with%2Fescape", "plus+plus", "a&b=c",
+		"pröd/テスト", "a:b:c", account + ":variable:x", "variable:x", "/leading", "trailing/", "a//b", "a/../b", "...", "~", `back\slash`, "a;b", "a,b",
+	} {
+		value := fmt.Sprintf("token-of-%x", id)
+		s.Permit(id, host, everything)
+		s.Set(id, value)
+		source := newSource(t, id, s.options())
+		holds(t, source, value)
+		next := must(tokensource.NewToken(value+"-2", tokensource.Metadata{}))
+		if _, err := source.Put(t.Context(), next, tokensource.Token{}); err != nil {
+			t.Errorf("%q: Put: %v", id, err)
+		}
+		holds(t, source, value+"-2")
+	}
+	for _, id := range []string{"", ".", ".."} {
+		_, err := conjur.New(id, s.options())
+		s.fails(t, err, tokensource.ErrInvalid, "the id of the variable")
+	}
+}
+
+func TestSource_ReadsVersions(t *testing.T) {
+	s := start(t)
+	for i := range 23 {
+		s.Set(variable, fmt.Sprintf("token-%d", i+1))
+	}
+	version := func(n int) *conjur.Source {
+		return s.source(t, func(o *conjur.Options) { o.Version = n })
+	}
+	for _, n := range []int{4, 22, 23} {
+		tok := holds(t, version(n), fmt.Sprintf("token-%d", n))
+		if got := tok.Metadata().Version; got != fmt.Sprint(n) {
+			t.Errorf("version %d comes as %q", n, got)
+		}
+	}
+	if got := holds(t, version(0), "token-23").Metadata().Version; got != "" {
+		t.Errorf("the latest version comes as %q, which Conjur doesn't tell", got)
+	}
+	for _, n := range []int{3, 24} {
+		s.refused(t, version(n), tokensource.ErrNotFound, fmt.Sprintf("version %d of the variable doesn't exist", n))
+	}
+}
+
+func TestSource_ReadsWhateverIsStored(t *testing.T) {
+	s := start(t)
+	for _, test := range []struct {
+		name, data, field, want string
+		kind                    error
+		says                    string
+	}{
+		{"plain", secret, "", secret, nil, ""},
+		{"LF", secret + "\n", "", secret, nil, ""},
+		{"CRLF", secret + "\r\n", "", secret, nil, ""},
+		{"two LF", secret + "\n\n", "", "", tokensource.ErrInvalid, "more than one line"},
+		{"empty", "", "", "", tokensource.ErrInvalid, "empty"},
+		{"binary", "\x00\x01\xfe\xff" + secret, "", "", tokensource.ErrInvalid, "the token"},
+		{"1 MiB", strings.Repeat("x", 1<<20), "", "", tokensource.ErrInvalid, "1048576 bytes"},
+		{"more", strings.Repeat("x", 1<<20+1), "", "", tokensource.ErrInvalid, "larger than 1 MiB"},
+		{"JSON", `{"user":"u","token":"` + secret + `"}`, "token", secret, nil, ""},
+		{"large JSON", `{"user":"` + strings.Repeat("x", 1<<19) + `","token":"` + secret + `"}`, "token", secret, nil, ""},
+		{"JSON with space", "\n { \"token\" : \"" + secret + "\\n\" } \n", "token", secret, nil, ""},
+		{"no field named", `{"token":"` + secret + `"}`, "", "", tokensource.ErrInvalid, "name the field"},
+		{"field missing", `{"Token":"` + secret + `"}`, "token", "", tokensource.ErrInvalid, `no field "token"`},
+		{"number", `{"token":12,"x":"` + secret + `"}`, "token", "", tokensource.ErrInvalid, "not a string"},
+		{"null", `{"token":null}`, "token", "", tokensource.ErrInvalid, "not a string"},
+		{"not JSON", secret, "token", "", tokensource.ErrInvalid, "not a JSON object"},
+		{"array", `["` + secret + `"]`, "token", "", tokensource.ErrInvalid, "not a JSON object"},
+		{"cut JSON", `{"token":"` + secret, "token", "", tokensource.ErrInvalid, "not a JSON object"},
+		{"JSON null", `null`, "token", "", tokensource.ErrInvalid, "not a JSON object"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s.Set(variable, test.data)
+			source := s.source(t, func(o *conjur.Options) { o.Field = test.field })
+			if test.kind == nil {
+				holds(t, source, test.want)
+			} else {
+				s.refused(t, source, test.kind, test.says)
+			}
+		})
+	}
+}
+
+func TestSource_FollowsRotation(t *testing.T) {
+	s := start(t)
+	source := s.source(t)
+	for _, value := range []string{"first", "second", "third"} {
+		s.Set(variable, value)
+		holds(t, source, value)
+	}
+	if got := s.Counts(); got.Logins != 1 {
+		t.Errorf("%d logins for reads within an access token's life, want 1", got.Logins)
+	}
+}
+
+func TestSource_TellsWhatConjurAnswers(t *testing.T) {
+	s := start(t)
+	s.Permit("valueless", host, everything)
+	s.Permit("visible", host, conjurserver.Privileges{Read: true})
+	s.Set("visible", secret)
+	other := s.AddLogin("alice")
+	s.Set(variable, secret)
+	for _, test := range []struct {
+		name, id string
+		auth     conjur.Auth
+		kind     error
+		says     string
+	}{
+		{"missing", "nothing/here", conjur.APIKey(host, s.key), tokensource.ErrNotFound, "isn't visible to this role"},
+		{"valueless", "valueless", conjur.APIKey(host, s.key), tokensource.ErrNotFound, "has no value"},
+		{"invisible", variable, conjur.APIKey("alice", other), tokensource.ErrNotFound, "isn't visible to this role"},
+		{"forbidden", "visible", conjur.APIKey(host, s.key), tokensource.ErrDenied, "privilege execute"},
+		{"wrong key", variable, conjur.APIKey(host, other), tokensource.ErrDenied, "check the login and the API key"},
+		{"wrong login", variable, conjur.APIKey("bob", s.key), tokensource.ErrDenied, "check the login and the API key"},
+		{"no key", variable, conjur.APIKey(host, ""), tokensource.ErrInvalid, "the API key is empty"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			options := s.options()
+			options.Auth = test.auth
+			s.refused(t, newSource(t, test.id, options), test.kind, test.says)
+		})
+	}
+	options := s.options()
+	options.Account = "other"
+	s.refused(t, newSource(t, variable, options), tokensource.ErrDenied, "Conjur refused the login")
+}
+
+// answer is a fault that answers requests of a kind with a status and a body that
+// echoes credentials, as no server should.
+func answer(kind string, status int) conjurserver.Fault {
+	return func(k string, w http.ResponseWriter, r *http.Request) bool {
+		if k != kind {
+			return false
+		}
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Location", "https://elsewhere.example/?"+secret)
+		w.WriteHeader(status)
+		fmt.Fprintf(w, "%s %s %s", secret, body, r.Header.Get("Authorization"))
+		return true
+	}
+}
+
+func TestSource_ErrorsByStatusHoldNoAnswer(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	for _, test := range []struct {
+		kind   string
+		status int
+		want   error
+		says   string
+	}{
+		{"read", 500, tokensource.ErrUnavailable, "Conjur answered 500"},
+		{"read", 503, tokensource.ErrUnavailable, "Conjur answered 503"},
+		{"read", 429, tokensource.ErrUnavailable, "Conjur answered 429"},
+		{"read", 400, tokensource.ErrInvalid, "Conjur answered 400"},
+		{"read", 302, tokensource.ErrInvalid, "a redirect"},
+		{"read", 401, tokensource.ErrDenied, "refused the access token"},
+		{"read", 403, tokensource.ErrDenied, "refused the permission"},
+		{"read", 404, tokensource.ErrNotFound, "doesn't exist"},
+		{"login", 500, tokensource.ErrUnavailable, "Conjur answered 500"},
+		{"login", 401, tokensource.ErrDenied, "refused the login"},
+		{"login", 403, tokensource.ErrDenied, "refused the login"},
+		{"login", 404, tokensource.ErrInvalid, "check the address"},
+		{"login", 307, tokensource.ErrInvalid, "a redirect"},
+		{"login", 200, tokensource.ErrInvalid, "does the address lead to Conjur's API?"},
+	} {
+		t.Run(fmt.Sprint(test.kind, test.status), func(t *testing.T) {
+			s.SetFault(answer(test.kind, test.status))
+			defer s.SetFault(nil)
+			source := s.source(t)
+			_, err := source.Token(t.Context())
+			s.fails(t, err, test.want, test.says)
+			e, ok := errors.AsType[*response.ConjurError](err)
+			if test.status >= 300 && (!ok || e.Code != test.status) {
+				t.Errorf("errors.As finds no ConjurError with status %d", test.status)
+			}
+			if errors.Unwrap(err) != nil {
+				t.Error("errors.Unwrap reaches the SDK's error")
+			}
+			s.SetFault(nil)
+			holds(t, source, secret)
+		})
+	}
+}
+
+func TestSource_ReadsNoAnswerWithoutEnd(t *testing.T) {
+	s := start(t)
+	for _, status := range []int{200, 500} {
+		s.SetFault(func(kind string, w http.ResponseWriter, r *http.Request) bool {
+			if kind != "read" {
+				return false
+			}
+			w.WriteHeader(status)
+			for r.Context().Err() == nil {
+				w.Write(make([]byte, 64<<10))
+			}
+			return true
+		})
+		within(t, func() {
+			if status == 200 {
+				s.refused(t, s.source(t), tokensource.ErrInvalid, "larger than 1 MiB")
+			} else {
+				s.refused(t, s.source(t), tokensource.ErrUnavailable, "Conjur answered 500")
+			}
+		})
+	}
+}
+
+func TestSource_FollowsNoRedirect(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	var mu sync.Mutex
+	var seen []string
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, r.Method+" "+r.URL.Path)
+	}))
+	defer elsewhere.Close()
+	clients := map[string]*http.Client{
+		"own client":      nil,
+		"caller's client": {CheckRedirect: func(*http.Request, []*http.Request) error { return nil }},
+	}
+	for name, client := range clients {
+		for _, kind := range []string{"login", "read", "write"} {
+			for _, status := range []int{301, 302, 307, 308} {
+				s.SetFault(func(k string, w http.ResponseWriter, r *http.Request) bool {
+					if k == kind {
+						http.Redirect(w, r, elsewhere.URL+r.URL.Path, status)
+					}
+					return k == kind
+				})
+				source := s.source(t, func(o *conjur.Options) { o.HTTPClient = client })
+				var err error
+				if kind == "write" {
+					_, err = source.Put(t.Context(), must(tokensource.NewToken(secret, tokensource.Metadata{})), tokensource.Token{})
+				} else {
+					_, err = source.Token(t.Context())
+				}
+				s.fails(t, err, tokensource.ErrInvalid, "a redirect")
+			}
+		}
+		if len(seen) > 0 {
+			t.Errorf("%s: another host got %q", name, seen)
+		}
+	}
+}
+
+func TestSource_TellsWhyThereIsNoConnection(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	source := s.source(t)
+	holds(t, source, secret)
+	s.Close()
+	s.refused(t, source, tokensource.ErrUnavailable, "the connection was refused")
+	s.refused(t, s.source(t), tokensource.ErrUnavailable, "the connection was refused")
+
+	s = start(t)
+	for _, kind := range []string{"login", "read"} {
+		s.SetFault(func(k string, w http.ResponseWriter, r *http.Request) bool {
+			if k == kind {
+				panic(http.ErrAbortHandler)
+			}
+			return false
+		})
+		s.refused(t, s.source(t), tokensource.ErrUnavailable, "the connection was cut")
+		s.SetFault(func(k string, w http.ResponseWriter, r *http.Request) bool {
+			if k == kind {
+				w.Header().Set("Content-Length", "100")
+				io.WriteString(w, secret)
+			}
+			return k == kind
+		})
+		s.refused(t, s.source(t), tokensource.ErrUnavailable, "the connection was cut")
+	}
+}
+
+func TestSource_ChecksCertificates(t *testing.T) {
+	ca, other := newAuthority(t), newAuthority(t)
+	later := time.Now().Add(time.Hour)
+	for _, test := range []struct {
+		name, host string
+		end        time.Time
+		ca         []byte
+		says       string
+	}{
+		{"good", "127.0.0.1", later, ca.pem, ""},
+		{"unknown authority", "127.0.0.1", later, nil, "isn't trusted here; set CONJUR_CERT_FILE"},
+		{"another authority", "127.0.0.1", later, other.pem, "isn't trusted here"},
+		{"expired", "127.0.0.1", time.Now().Add(-time.Hour), ca.pem, "has expired"},
+		{"wrong name", "conjur.example", later, ca.pem, "another host name"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := startTLS(t, ca.issue(test.host, test.end))
+			s.Set(variable, secret)
+			source := s.source(t, func(o *conjur.Options) { o.CA = test.ca })
+			if test.says == "" {
+				holds(t, source, secret)
+				return
+			}
+			s.refused(t, source, tokensource.ErrUnavailable, test.says)
+			if got := s.Counts(); got.Logins != 0 {
+				t.Error("a login was sent to a server that isn't trusted")
+			}
+		})
+	}
+}
+
+func TestNew_RefusesWhatCannotWork(t *testing.T) {
+	s := start(t)
+	for _, test := range []struct {
+		says string
+		edit func(*conjur.Options)
+	}{
+		{"Options.AllowHTTP", func(o *conjur.Options) { o.ApplianceURL = "http://conjur.example" }},
+		{"must begin with https://", func(o *conjur.Options) { o.ApplianceURL = "conjur.example" }},
+		{"must begin with https://", func(o *conjur.Options) { o.ApplianceURL = "ftp://conjur.example" }},
+		{"no user", func(o *conjur.Options) { o.ApplianceURL = "https://u:" + secret + "@conjur.example" }},
+		{"query", func(o *conjur.Options) { o.ApplianceURL = "https://conjur.example/?key=" + secret }},
+		{"is no URL", func(o *conjur.Options) { o.ApplianceURL = "https://conjur.example/%zz" + secret }},
+		{"the account", func(o *conjur.Options) { o.Account = "a/b" }},
+		{"the account", func(o *conjur.Options) { o.Account = ".." }},
+		{"the version is negative", func(o *conjur.Options) { o.Version = -1 }},
+		{"the timeout is negative", func(o *conjur.Options) { o.Timeout = -1 }},
+		{"no PEM certificate", func(o *conjur.Options) { o.CA = []byte("nonsense") }},
+		{"CA and HTTPClient", func(o *conjur.Options) { o.CA, o.HTTPClient = []byte("x"), http.DefaultClient }},
+	} {
+		options := s.options()
+		test.edit(&options)
+		source, err := conjur.New(variable, options)
+		if err == nil || source != nil {
+			t.Fatalf("New took what should say %q", test.says)
+		}
+		s.fails(t, err, tokensource.ErrInvalid, test.says)
+	}
+	options := s.options()
+	options.ApplianceURL, options.AllowHTTP = "http://conjur.example", true
+	newSource(t, variable, options)
+}
+
+func TestNew_RefusesAReplacedDefaultTransport(t *testing.T) {
+	s := start(t)
+	before := http.DefaultTransport
+	defer func() { http.DefaultTransport = before }()
+	http.DefaultTransport = http.NewFileTransport(http.Dir("."))
+	_, err := conjur.New(variable, s.options())
+	s.fails(t, err, tokensource.ErrInvalid, "http.DefaultTransport")
+}
+
+func TestSource_KeepsAPathOfTheServer(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	proxy := httptest.NewServer(http.StripPrefix("/api", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/authn/") && !strings.HasPrefix(r.URL.Path, "/secrets/") {
+			t.Errorf("request to %s", r.URL.Path)
+		}
+		req := must(http.NewRequest(r.Method, s.URL+r.URL.EscapedPath(), r.Body))
+		req.Header = r.Header
+		resp := must(http.DefaultTransport.RoundTrip(req))
+		defer resp.Body.Close()
+		w.WriteHeader(resp.StatusCode)
+		io.Copy(w, resp.Body)
+	})))
+	defer proxy.Close()
+	for _, path := range []string{"/api", "/api/", "/api//"} {
+		// A path that ends so makes the SDK probe the server, were it let to.
+		holds(t, s.source(t, func(o *conjur.Options) { o.ApplianceURL = proxy.URL + path }), secret)
+	}
+}
+
+func TestPut(t *testing.T) {
+	s := start(t)
+	source := s.source(t)
+	for _, value := range []string{"a&b=c+d%20e", "x"} {
+		next := must(tokensource.NewToken(value, tokensource.Metadata{Origin: "env:X", Version: "9"}))
+		got, err := source.Put(t.Context(), next, must(tokensource.NewToken("not-what-is-stored", tokensource.Metadata{})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !got.Equal(next) || got.Metadata() != (tokensource.Metadata{Origin: source.String()}) {
+			t.Errorf("Put returned other metadata or another token: %+v", got.Metadata())
+		}
+		if s.Value(variable) != value {
+			t.Error("the variable holds another value than was put")
+		}
+	}
+
+	_, err := source.Put(t.Context(), tokensource.Token{}, tokensource.Token{})
+	s.fails(t, err, tokensource.ErrInvalid, "there is no token to store")
+	next := must(tokensource.NewToken(secret, tokensource.Metadata{}))
+	_, err = s.source(t, func(o *conjur.Options) { o.Version = 1 }).Put(t.Context(), next, tokensource.Token{})
+	s.fails(t, err, tokensource.ErrInvalid, "fixed version")
+	s.Permit(variable, host, conjurserver.Privileges{Read: true, Execute: true})
+	_, err = source.Put(t.Context(), next, tokensource.Token{})
+	s.fails(t, err, tokensource.ErrDenied, "update to write")
+	s.SetFault(answer("write", 503))
+	_, err = source.Put(t.Context(), next, tokensource.Token{})
+	s.fails(t, err, tokensource.ErrUnavailable, "Conjur answered 503")
+	if s.Value(variable) != "x" {
+		t.Error("a refused Put changed the variable")
+	}
+}
+
+func TestPut_KeepsTheOtherFields(t *testing.T) {
+	s := start(t)
+	source := s.source(t, func(o *conjur.Options) { o.Field = "token" })
+	put := func(value string) error {
+		_, err := source.Put(t.Context(), must(tokensource.NewToken(value, tokensource.Metadata{})), tokensource.Token{})
+		return err
+	}
+	for _, test := range []struct{ before, after string }{
+		{"", `{"token":"a<b"}`},
+		{`{"z":1.50,"token":"old","n":[1, {"x":"<&>"}]}`, `{"n":[1,{"x":"<&>"}],"token":"a<b","z":1.50}`},
+	} {
+		if test.before != "" {
+			s.Set(variable, test.before)
+		}
+		if err := put("a<b"); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Value(variable); got != test.after {
+			t.Errorf("the variable holds %s, want %s", got, test.after)
+		}
+	}
+	s.Set(variable, "plain")
+	s.fails(t, put("next"), tokensource.ErrInvalid, "not a JSON object")
+	s.Set(variable, `{"token":"old"}`)
+	s.SetFault(answer("read", 500))
+	s.fails(t, put("next"), tokensource.ErrUnavailable, "Conjur answered 500")
+	if s.Value(variable) != `{"token":"old"}` {
+		t.Error("a failed Put changed the variable")
+	}
+}

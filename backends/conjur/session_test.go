@@ -1,0 +1,296 @@
+package conjur_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/packagecloud-go/sdk/backends/conjur"
+	"github.com/packagecloud-go/sdk/backends/conjur/internal/conjurserver"
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+// inMemory makes a source reach its server without a network, so that it works where
+// time is made up.
+func (s *conjurtest) inMemory(o *conjur.Options) {
+	o.HTTPClient = &http.Client{Transport: s.Transport()}
+}
+
+// simulate runs f in a bubble in which time is made up.
+func simulate(t *testing.T, f func(t *testing.T, s *conjurtest)) {
+	s := start(t)
+	s.Set(variable, secret)
+	synctest.Test(t, func(t *testing.T) { f(t, s) })
+}
+
+func (s *conjurtest) countsAre(t *testing.T, want conjurserver.Counts) {
+	t.Helper()
+	if got := s.Counts(); got != want {
+		t.Errorf("requests: %+v, want %+v", got, want)
+	}
+}
+
+// stall is a fault that holds requests of a kind up for a time.
+func stall(kind string, d time.Duration) conjurserver.Fault {
+	return func(k string, w http.ResponseWriter, r *http.Request) bool {
+		if k == kind {
+			select {
+			case <-time.After(d):
+			case <-r.Context().Done():
+			}
+		}
+		return false
+	}
+}
+
+const forever = 1000 * time.Hour
+
+func TestSession_AThousandColdCallersLogInOnce(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	const callers = 1000
+	read := func(source tokensource.TokenSource) {
+		var wg sync.WaitGroup
+		gate := make(chan struct{})
+		for range callers {
+			wg.Go(func() {
+				<-gate
+				tok, err := source.Token(t.Context())
+				if err != nil || tok.Reveal() != secret {
+					t.Errorf("Token: %v", err)
+				}
+			})
+		}
+		close(gate)
+		wg.Wait()
+	}
+	read(s.source(t))
+	s.countsAre(t, conjurserver.Counts{Logins: 1, Reads: callers})
+	read(must(tokensource.Cache(s.source(t), tokensource.CacheOptions{})))
+	s.countsAre(t, conjurserver.Counts{Logins: 2, Reads: callers + 1})
+}
+
+func TestSession_RenewsAccessTokensInTime(t *testing.T) {
+	for _, skew := range []time.Duration{0, time.Hour, -time.Hour} {
+		simulate(t, func(t *testing.T, s *conjurtest) {
+			s.SetSkew(skew)
+			source := s.source(t, s.inMemory)
+			for range 31 {
+				holds(t, source, secret)
+				time.Sleep(time.Minute)
+			}
+			s.countsAre(t, conjurserver.Counts{Logins: 6, Reads: 31})
+		})
+	}
+}
+
+func TestSession_ReplacesAnAccessTokenThatExpired(t *testing.T) {
+	simulate(t, func(t *testing.T, s *conjurtest) {
+		source := s.source(t, s.inMemory)
+		holds(t, source, secret)
+		time.Sleep(9 * time.Minute)
+		holds(t, source, secret)
+		s.countsAre(t, conjurserver.Counts{Logins: 2, Reads: 2})
+	})
+}
+
+func TestSession_LogsInAgainOnceWhenAnAccessTokenIsRefused(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	source := s.source(t)
+	holds(t, source, secret)
+	s.Revoke()
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() { holds(t, source, secret) })
+	}
+	wg.Wait()
+	if got := s.Counts().Logins; got != 2 {
+		t.Errorf("%d logins, want 2: the first, and one after the refusal", got)
+	}
+	next := must(tokensource.NewToken("next", tokensource.Metadata{}))
+	s.Revoke()
+	if _, err := source.Put(t.Context(), next, tokensource.Token{}); err != nil || s.Value(variable) != "next" {
+		t.Errorf("Put with an access token that is refused: %v", err)
+	}
+}
+
+func TestSession_GivesUpWhenANewAccessTokenIsRefusedToo(t *testing.T) {
+	s := start(t)
+	s.SetFault(answer("read", 401))
+	s.refused(t, s.source(t), tokensource.ErrDenied, "refused the access token")
+	s.countsAre(t, conjurserver.Counts{Logins: 2, Reads: 2})
+}
+
+func TestSession_OutlivesAnOutageOfTheLogin(t *testing.T) {
+	simulate(t, func(t *testing.T, s *conjurtest) {
+		source := s.source(t, s.inMemory)
+		holds(t, source, secret)
+		s.SetFault(answer("login", 503))
+		time.Sleep(7 * time.Minute)
+		holds(t, source, secret)
+		time.Sleep(2 * time.Minute)
+		s.refused(t, source, tokensource.ErrUnavailable, "Conjur answered 503")
+		s.SetFault(nil)
+		holds(t, source, secret)
+	})
+}
+
+func TestSession_ADeniedRenewalIsDenied(t *testing.T) {
+	simulate(t, func(t *testing.T, s *conjurtest) {
+		source := s.source(t, s.inMemory)
+		holds(t, source, secret)
+		s.SetFault(answer("login", 401))
+		time.Sleep(7 * time.Minute)
+		s.refused(t, source, tokensource.ErrDenied, "refused the login")
+	})
+}
+
+func TestSession_ACallerWhoLeavesDoesNotDisturbTheLogin(t *testing.T) {
+	simulate(t, func(t *testing.T, s *conjurtest) {
+		s.SetFault(stall("login", 5*time.Second))
+		source := s.source(t, s.inMemory)
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() { // the first, whose call starts the login
+			_, err := source.Token(ctx)
+			isEnded(t, err, context.DeadlineExceeded)
+			s.fails(t, err, tokensource.ErrUnavailable, "gave up")
+			if took := time.Since(began); took != time.Second {
+				t.Errorf("the caller whose context ended after 1s got its answer after %v", took)
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			holds(t, source, secret)
+			if took := time.Since(began); took != 5*time.Second {
+				t.Errorf("the caller who stayed got the token after %v, want 5s", took)
+			}
+		})
+		wg.Wait()
+		s.countsAre(t, conjurserver.Counts{Logins: 1, Reads: 1})
+	})
+}
+
+func TestSession_TheLoginHasNoCallersValues(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	s.AddJWT("ci", jwt("a"), host)
+	type key struct{}
+	source := s.source(t, func(o *conjur.Options) {
+		o.Auth = conjur.JWT("ci", "", func(ctx context.Context) (string, error) {
+			if ctx.Value(key{}) != nil {
+				t.Error("the login sees a value of its caller's context")
+			}
+			if _, ok := ctx.Deadline(); !ok {
+				t.Error("the login has no time limit")
+			}
+			return jwt("a"), nil
+		})
+	})
+	if _, err := source.Token(context.WithValue(t.Context(), key{}, true)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSession_StalledRequestsEnd(t *testing.T) {
+	for _, kind := range []string{"login", "read"} {
+		simulate(t, func(t *testing.T, s *conjurtest) {
+			s.SetFault(stall(kind, forever))
+			source := s.source(t, s.inMemory)
+			began := time.Now()
+			s.refused(t, source, tokensource.ErrUnavailable, "longer than 30s")
+			if took := time.Since(began); took != 30*time.Second {
+				t.Errorf("%s: an answer that never came was waited for %v, want 30s", kind, took)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			began = time.Now()
+			_, err := source.Token(ctx)
+			isEnded(t, err, context.Canceled)
+			if took := time.Since(began); took != time.Second {
+				t.Errorf("%s: the caller cancelled after 1s and got its answer after %v", kind, took)
+			}
+			time.Sleep(time.Minute) // for what still runs
+			s.SetFault(nil)
+			holds(t, source, secret)
+		})
+	}
+}
+
+// A network that hangs is not the same as a handler that does.
+func TestSource_ReturnsAtOnceWhenItsContextEnds(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	for _, kind := range []string{"login", "read", "write"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		s.SetFault(func(k string, w http.ResponseWriter, r *http.Request) bool {
+			if k == kind {
+				io.Copy(io.Discard, r.Body) // lest the server doesn't see the client leave
+				cancel()
+				<-r.Context().Done()
+				return true
+			}
+			return false
+		})
+		source := s.source(t)
+		within(t, func() {
+			var err error
+			if kind == "write" {
+				_, err = source.Put(ctx, must(tokensource.NewToken("x", tokensource.Metadata{})), tokensource.Token{})
+			} else {
+				_, err = source.Token(ctx)
+			}
+			isEnded(t, err, context.Canceled)
+			s.fails(t, err, tokensource.ErrUnavailable, "gave up")
+		})
+	}
+}
+
+func TestSession_AFunctionThatHangsBlocksNobodyForEver(t *testing.T) {
+	simulate(t, func(t *testing.T, s *conjurtest) {
+		s.AddJWT("ci", jwt("a"), host)
+		release := make(chan struct{})
+		var hang atomic.Bool
+		hang.Store(true)
+		source := s.source(t, s.inMemory, func(o *conjur.Options) {
+			o.Auth = conjur.JWT("ci", "", func(context.Context) (string, error) {
+				if hang.Load() {
+					<-release // whatever its context says
+				}
+				return jwt("a"), nil
+			})
+		})
+		s.refused(t, source, tokensource.ErrUnavailable, "the login took longer than 30s")
+		hang.Store(false)
+		holds(t, source, secret)
+		close(release)
+		synctest.Wait()
+		holds(t, source, secret)
+	})
+}
+
+func TestSession_SurvivesAFunctionThatPanics(t *testing.T) {
+	s := start(t)
+	for name, f := range map[string]func(){"panic": func() { panic(secret) }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			source := s.source(t, func(o *conjur.Options) {
+				o.Auth = conjur.JWT("ci", "", func(context.Context) (string, error) { f(); return "", nil })
+			})
+			within(t, func() {
+				for range 2 {
+					_, err := source.Token(context.Background())
+					s.fails(t, err, tokensource.ErrInvalid, "panicked or ended")
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,90 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+// maxCredential is above any JWT.
+const maxCredential = 64 << 10
+
+// Credential is where a login gets a secret from: a secret-id, a JWT, a
+// password. It is called at every login, so that one which is replaced now and
+// then is followed. It returns promptly when ctx ends and must be safe for
+// concurrent use. The text of its errors is withheld unless they are a
+// *[tokensource.Error]. Being a function, it prints as an address.
+type Credential func(ctx context.Context) (string, error)
+
+// Literal is a credential that the program has got by itself. Don't write one
+// into the program's text.
+func Literal(secret string) Credential {
+	return func(context.Context) (string, error) { return secret, nil }
+}
+
+// Env is a credential in an environment variable. One that isn't set is
+// [tokensource.ErrNotFound].
+func Env(name string) Credential {
+	return func(context.Context) (string, error) {
+		value, ok := os.LookupEnv(name)
+		if !ok {
+			return "", failf(tokensource.ErrNotFound, "the variable %s isn't set, which the login needs", name)
+		}
+		return value, nil
+	}
+}
+
+// File is a credential in a file, such as a mounted secret or a projected
+// service account token. A file that isn't there is [tokensource.ErrNotFound].
+func File(path string) Credential {
+	return func(context.Context) (string, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", fileError(path, err)
+		}
+		defer f.Close()
+		content, err := io.ReadAll(io.LimitReader(f, maxCredential+1))
+		if err != nil {
+			return "", fileError(path, err)
+		}
+		if len(content) > maxCredential {
+			return "", failf(tokensource.ErrInvalid, "the file %s is too long for a credential; is it the right one?", path)
+		}
+		return string(content), nil
+	}
+}
+
+func fileError(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return wrapf(tokensource.ErrNotFound, err, "there is no file %s, which the login needs", path)
+	case errors.Is(err, fs.ErrPermission):
+		return wrapf(tokensource.ErrDenied, err, "the file %s, which the login needs, may not be read", path)
+	}
+	return wrapf(tokensource.ErrUnavailable, err, "the file %s, which the login needs, can't be read", path)
+}
+
+// get reads the credential; what says in errors which one it is.
+func (c Credential) get(ctx context.Context, what string) (string, error) {
+	if c == nil {
+		return "", failf(tokensource.ErrInvalid, "the login has no %s; set it", what)
+	}
+	value, err := c(ctx)
+	if err != nil {
+		if e, ok := errors.AsType[*tokensource.Error](err); ok {
+			return "", wrapf(e.Kind, err, "%s: %s", what, e.Message)
+		}
+		return "", wrapf(tokensource.ErrUnavailable, err, "reading the %s failed with %s, whose text is withheld because it may hold a secret", what, fmt.Sprintf("a %T", err))
+	}
+	value = strings.TrimSpace(value)
+	if value == "" {
+		return "", failf(tokensource.ErrInvalid, "the login's %s is empty", what)
+	}
+	return value, nil
+}

@@ -1,0 +1,153 @@
+package packagecloud_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
+	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/tokensource"
+)
+
+// ownSource is a source of a user's, which returns errors of its own.
+type ownSource struct{ err error }
+
+func (s ownSource) Token(context.Context) (tokensource.Token, error) {
+	return tokensource.Token{}, s.err
+}
+
+func TestClient_WithholdsTheTextOfAUsersSource(t *testing.T) {
+	own := errors.New("GET https://store.example.com/?token=canary failed")
+	client, err := packagecloud.New(ownSource{own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Distributions(t.Context())
+	if err == nil || strings.Contains(err.Error(), "canary") || !errors.Is(err, own) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestClient_StrikesTheTokenThoughARoundTripperHidesTheRequest(t *testing.T) {
+	_, client, _ := serve(t, nil, packagecloud.WithHTTPClient(&http.Client{
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			user, _, _ := r.BasicAuth()
+			return &http.Response{StatusCode: 422, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"token":"` + user + ` is wrong"}`))}, nil
+		}),
+	}))
+	_, err := client.Distributions(t.Context())
+	if err == nil || strings.Contains(err.Error(), fakeToken) || !strings.Contains(err.Error(), "[redacted]") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestDelete_RefusesThePackageOfAnotherRepository(t *testing.T) {
+	f := setup(t)
+	f.srv.CreateRepository("other", false)
+	f.add(t, "ubuntu/jammy", demo, []byte("content"))
+	pkg, err := f.repo.Find(t.Context(), "ubuntu/jammy", demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := f.client.Repository("acme", "other")
+	if err := other.Delete(t.Context(), pkg); err == nil || !strings.Contains(err.Error(), "acme/main") {
+		t.Errorf("deleting it gave %v", err)
+	}
+	if _, err := other.Promote(t.Context(), pkg, f.client.Repository("acme", "third")); err == nil {
+		t.Error("promoting it succeeded")
+	}
+	f.stored(t, 1)
+}
+
+func TestUpload_SuccessWithoutAPackageIsLookedUp(t *testing.T) {
+	for _, body := range []string{`{}`, `null`, `{"error":"disk full"}`} {
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "distributions.json"):
+				io.WriteString(w, `{"anyfile":[{"index_name":"anyfile","versions":[{"id":230,"index_name":"1"}]}]}`)
+			case r.Method == http.MethodGet:
+				io.WriteString(w, "[]")
+			default:
+				io.Copy(io.Discard, r.Body)
+				io.WriteString(w, body)
+			}
+		})
+		packagecloud.SetTiming(client, time.Minute, time.Millisecond)
+		_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes("x-1.bin", []byte("x")), &packagecloud.UploadOptions{Type: "anyfile"})
+		if err == nil {
+			t.Errorf("%s was taken for a success", body)
+		}
+	}
+}
+
+func TestPackages_WhatIsNoListIsAnError(t *testing.T) {
+	for _, body := range []string{`null`, `{}`, `{"error":"x"}`, `""`} {
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
+		var last error
+		for _, err := range client.Repository("acme", "main").Packages(t.Context(), nil) {
+			last = err
+		}
+		if last == nil {
+			t.Errorf("%s was taken for an empty list", body)
+		}
+	}
+}
+
+func TestUpload_EndsWithItsContextThoughTheReaderBlocks(t *testing.T) {
+	f := setup(t)
+	reader, writer := io.Pipe()
+	defer writer.Close()
+	go writer.Write([]byte("the beginning"))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	done := make(chan error)
+	go func() {
+		_, err := f.repo.Upload(ctx, packagecloud.Reader(demo, reader, 1000), jammy)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the error is %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it waits for the reader")
+	}
+	f.stored(t, 0)
+}
+
+func TestRepositories_OddURLsAreNone(t *testing.T) {
+	for _, urls := range []string{`"N/A"`, `[]`, `null`, `{"install_script":3}`} {
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `[{"name":"main","urls":`+urls+`}]`) })
+		for info, err := range client.Repositories(t.Context(), nil) {
+			if err != nil || info.Name != "main" {
+				t.Errorf("%s: %v, %v", urls, info, err)
+			}
+		}
+	}
+}
+
+func TestIfExists_ReplaceLeavesThePackageOfAnotherScopeOrGroup(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		first, second packagecloud.Content
+	}{
+		{"npm scope", packagecloud.Bytes("demo-1.0.0.tgz", packagefiletest.Node("@a/demo", "1.0.0")), packagecloud.Bytes("demo-1.0.0.tgz", packagefiletest.Node("@b/demo", "1.0.0"))},
+		{"java group", packagecloud.Bytes("app-1.0.jar", packagefiletest.Jar("com.a", "app", "1.0")), packagecloud.Bytes("app-1.0.jar", packagefiletest.Jar("com.b", "app", "1.0"))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := setup(t)
+			for _, content := range []packagecloud.Content{c.first, c.second} {
+				if _, err := f.repo.Upload(t.Context(), content, &packagecloud.UploadOptions{IfExists: packagecloud.Replace}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.stored(t, 2)
+		})
+	}
+}
