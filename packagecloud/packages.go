@@ -263,7 +263,9 @@ func (r *Repository) Versions(ctx context.Context, pkg *Package) iter.Seq2[*Pack
 
 // Delete removes pkg. Package managers see it go when their metadata has been
 // rebuilt. A package that isn't there is ErrNotFound. Besides a package of a
-// list, one made of Distribution, Filename and, for npm, Scope will do.
+// list, one made of Distribution, Filename and, for npm, Scope will do. A delete
+// whose answer got lost is repeated; what was uploaded under the same name in
+// between goes too.
 // https://packagecloud.io/docs/api#resource_packages_method_destroy
 func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 	address, err := r.address(pkg, "")

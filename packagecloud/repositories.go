@@ -53,7 +53,7 @@ func (r *RepositoryInfo) UnmarshalJSON(data []byte) error {
 	var urls struct {
 		InstallScript text `json:"install_script"`
 	}
-	json.Unmarshal(w.URLs, &urls) // what isn't an object has none
+	json.Unmarshal(w.URLs, &urls)                         // what isn't an object has none
 	script, _ := NewSecretURL(string(urls.InstallScript)) // none if it is odd
 	created, _ := time.Parse(time.RFC3339, string(w.CreatedAt))
 	updated, _ := time.Parse(time.RFC3339, string(w.UpdatedAt))

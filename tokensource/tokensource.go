@@ -88,6 +88,8 @@ func Invalidate(source TokenSource, tok Token) {
 // it holds, and errors.Is and errors.As still reach it. An error that wraps one
 // of the kinds, such as [ErrNotFound], counts as that kind. A nil Func is an
 // error at every call. It is as safe for concurrent use as the function is.
+// Errors call it "func": a store that deserves a name of its own wants a type
+// with a String method, which tokensourcetest.Run asks for too.
 type Func func(ctx context.Context) (Token, error)
 
 // Token calls the function.

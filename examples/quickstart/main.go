@@ -57,11 +57,17 @@ func run(ctx context.Context, live string) error {
 			return fmt.Errorf("-live takes user/repo, not %q", live)
 		}
 		// The environment, else the file of the official CLI; never a string.
-		client, err := connect(env.New(), file.CLI(), os.Getenv(packagecloud.EnvURL))
+		url := os.Getenv(packagecloud.EnvURL)
+		if os.Getenv(packagecloud.EnvToken) == "" {
+			url = "" // the file has its own
+		}
+		client, err := connect(env.New(), file.CLI(), url)
 		if err != nil {
 			return err
 		}
-		return mainJob(ctx, client.Repository(owner, name), dir, true)
+		// A version of its own each time: the repository may be in use.
+		version := "1.0." + time.Now().UTC().Format("20060102150405")
+		return mainJob(ctx, client.Repository(owner, name), dir, version, true)
 	}
 
 	step("Start an embedded packagecloud server, with a repository acme/main")
@@ -84,7 +90,7 @@ func run(ctx context.Context, live string) error {
 		return err
 	}
 	repo := client.Repository("acme", "main")
-	if err := mainJob(ctx, repo, dir, false); err != nil {
+	if err := mainJob(ctx, repo, dir, "1.0.0", false); err != nil {
 		return err
 	}
 	return rotate(ctx, repo, dir, server, tokenFile)
@@ -114,13 +120,13 @@ func connect(first, second tokensource.TokenSource, baseURL string) (*packageclo
 }
 
 // mainJob pushes two packages, finds them, and fetches them back.
-func mainJob(ctx context.Context, repo *packagecloud.Repository, dir string, cleanUp bool) (err error) {
+func mainJob(ctx context.Context, repo *packagecloud.Repository, dir, version string, cleanUp bool) (err error) {
 	step("Build a .deb and an .rpm")
-	deb, err := build(dir, "deb", "1.0.0", 8<<20)
+	deb, err := build(dir, "deb", version, 8<<20)
 	if err != nil {
 		return err
 	}
-	rpm, err := build(dir, "rpm", "1.0.0", 8<<20)
+	rpm, err := build(dir, "rpm", version, 8<<20)
 	if err != nil {
 		return err
 	}
