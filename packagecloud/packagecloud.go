@@ -23,8 +23,9 @@
 //	download.go       download and verify
 //
 // Below them, transport.go authenticates, request.go carries a request out with
-// its redirects and retries, page.go walks through pages, error.go reads errors
-// and secret.go holds the URLs that must not be printed.
+// its redirects and retries, watchdog.go ends one that stalls, interruptible.go a
+// read that blocks, page.go walks through pages, wire.go reads odd values, error.go
+// reads errors, and secret.go holds the URLs that must not be printed.
 //
 // Waiting is bounded by the caller's context alone, but a transfer that doesn't
 // move for a minute fails. API reference: https://packagecloud.io/docs/api

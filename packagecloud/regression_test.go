@@ -1,7 +1,10 @@
 package packagecloud_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
@@ -149,5 +152,112 @@ func TestIfExists_ReplaceLeavesThePackageOfAnotherScopeOrGroup(t *testing.T) {
 			}
 			f.stored(t, 2)
 		})
+	}
+}
+
+// faulty is a transport that lets a test replace answers of the real server.
+type faulty struct {
+	posts int
+	post  func(n int, r *http.Request) (*http.Response, error)
+	get   func(r *http.Request) *http.Response // nil answers are the server's
+}
+
+func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPost {
+		f.posts++
+		return f.post(f.posts, r)
+	}
+	if f.get != nil {
+		if resp := f.get(r); resp != nil {
+			return resp, nil
+		}
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func TestUpload_GatewaysRefusalAfterTheWorkIsLookedUp(t *testing.T) {
+	transport := &faulty{post: func(n int, r *http.Request) (*http.Response, error) {
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil || n > 1 {
+			return resp, err
+		}
+		resp.Body.Close()
+		late := reply(r, 503, "")
+		late.Header.Set("Retry-After", "1")
+		return late, nil
+	}}
+	f := setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
+	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("content")), jammy); err != nil {
+		t.Error(err)
+	}
+	if transport.posts != 1 {
+		t.Errorf("it was sent %d times", transport.posts)
+	}
+	f.stored(t, 1)
+}
+
+func TestUpload_LostTryIsFoundThoughLaterOnesBreakOff(t *testing.T) {
+	searches := 0
+	transport := &faulty{
+		post: func(n int, r *http.Request) (*http.Response, error) {
+			if n == 1 { // stored, and the answer lost
+				resp, err := http.DefaultTransport.RoundTrip(r)
+				if err == nil {
+					resp.Body.Close()
+				}
+				return nil, errors.New("connection reset")
+			}
+			io.CopyN(io.Discard, r.Body, 10)
+			r.Body.Close()
+			return nil, errors.New("connection reset")
+		},
+		get: func(r *http.Request) *http.Response {
+			if !strings.Contains(r.URL.Path, "/search") {
+				return nil
+			}
+			if searches++; searches > 2 {
+				return nil
+			}
+			return reply(r, 200, "[]") // not listed yet
+		},
+	}
+	f := setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
+	packagecloud.SetTiming(f.client, time.Minute, time.Millisecond, 0)
+	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("content")), jammy); err != nil {
+		t.Error(err)
+	}
+	if transport.posts < 2 {
+		t.Error("no later try broke off")
+	}
+	f.stored(t, 1)
+}
+
+func TestDownload_CutAfterTheLastByteIsVerified(t *testing.T) {
+	content := strings.Repeat("x", 1000)
+	sum := sha256.Sum256([]byte(content))
+	asked := 0
+	_, client, srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		w.Header().Set("ETag", `"strong"`)
+		switch {
+		case r.Header.Get("Range") != "":
+			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		case asked == 1:
+			io.WriteString(w, content)
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		default:
+			io.WriteString(w, content)
+		}
+	})
+	packagecloud.SetTiming(client, time.Minute, time.Millisecond)
+	address, err := packagecloud.NewSecretURL(srv.URL + "/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	pkg := &packagecloud.Package{Filename: "x", SHA256: hex.EncodeToString(sum[:]), DownloadURL: address}
+	if err := client.Repository("acme", "main").Download(t.Context(), pkg, &got); err != nil || got.String() != content {
+		t.Errorf("%d bytes, %v", got.Len(), err)
 	}
 }
