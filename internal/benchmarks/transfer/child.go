@@ -53,7 +53,7 @@ func sdk(ctx context.Context, job string, client *http.Client) error {
 	if err != nil {
 		return err
 	}
-	return repo.DownloadFile(ctx, pkg, os.Getenv("TRANSFER_FILE")+".fetched")
+	return repo.DownloadFile(ctx, pkg, os.Getenv("TRANSFER_FILE")+suffixSDK)
 }
 
 // bareUpload is the least that streams a multipart body.
@@ -87,7 +87,7 @@ func bareUpload(client *http.Client) error {
 
 // bareDownload copies to a file with a SHA-256 on the way.
 func bareDownload(client *http.Client) error {
-	f, err := os.Create(os.Getenv("TRANSFER_FILE") + ".bare")
+	f, err := os.Create(os.Getenv("TRANSFER_FILE") + suffixBare)
 	if err != nil {
 		return err
 	}
