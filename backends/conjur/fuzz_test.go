@@ -1,0 +1,110 @@
+package conjur
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+// FuzzPick holds reading a field against encoding/json, and that no flaw repeats
+// the value.
+func FuzzPick(f *testing.F) {
+	for _, seed := range []string{`{"token":"abc"}`, `{"token":1}`, `{"token":null}`, ` {"token":"a","token":"b"}`, `{`, `[]`, `null`, "abc", `{"Token":"x"}`} {
+		f.Add([]byte(seed), "token")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, field string) {
+		secret, flaw := pick(data, field)
+		switch {
+		case flaw != "":
+			if secret != "" {
+				t.Error("there is a secret beside the flaw")
+			}
+		case field == "":
+			if secret != string(data) {
+				t.Error("without a field it is not everything")
+			}
+		default:
+			var object map[string]any
+			if err := json.Unmarshal(data, &object); err != nil || object[field] != secret {
+				t.Error("it is another value than encoding/json reads")
+			}
+		}
+	})
+}
+
+// FuzzWith holds a write against a read.
+func FuzzWith(f *testing.F) {
+	for _, seed := range []string{``, `{"token":"abc"}`, `{"a":1,"token":"a"}`, `{"a":[1,2.50,"<&>\u2028"]}`} {
+		f.Add([]byte(seed), "token", "secret")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, field, secret string) {
+		if field == "" || !utf8.ValidString(field) || !utf8.ValidString(secret) {
+			t.Skip()
+		}
+		before := decode(data)
+		after, flaw := with(data, field, secret)
+		if flaw != "" {
+			if before != nil || len(data) == 0 {
+				t.Errorf("it can't be written: %s", flaw)
+			}
+			return
+		}
+		if got, flaw := pick([]byte(after), field); got != secret {
+			t.Errorf("%q became %q, which has %q (%s)", data, after, got, flaw)
+		}
+		for name := range before {
+			if _, ok := decode([]byte(after))[name]; !ok {
+				t.Errorf("%q became %q: a field is gone", data, after)
+			}
+		}
+	})
+}
+
+// FuzzAccessToken holds that whatever Conjur sends is refused or has a life that
+// ends within a day.
+func FuzzAccessToken(f *testing.F) {
+	for _, seed := range []string{`{"protected":"e30","payload":"eyJpYXQiOjEsImV4cCI6NDgxfQ==","signature":"x"}`,
+		`{"protected":"e30","payload":"eyJpYXQiOiJ4In0","signature":"x"}`, `{}`, `null`, `<html>`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := &session{}
+		access, err := s.parse(data)
+		if (access == nil) == (err == nil) {
+			t.Fatalf("access token %t, error %v", access != nil, err)
+		}
+		if err == nil && (access.end.Before(access.renew) || time.Until(access.end) > 25*time.Hour) {
+			t.Errorf("it is to be renewed at %v and ends at %v", access.renew, access.end)
+		}
+	})
+}
+
+// FuzzStored feeds both files of Conjur's tools: no content breaks the reading,
+// and none is repeated in an error.
+func FuzzStored(f *testing.F) {
+	f.Add([]byte("account: acme\nappliance_url: https://conjur.example\nhttp_timeout: 5\n"), []byte("machine https://conjur.example/authn\n login x\n password y\n"))
+	f.Add([]byte("account: [\n"), []byte("machine\nmacdef x\n\ndefault"))
+	f.Add([]byte("a: &a [*a]\n"), []byte("machine m login"))
+	f.Add([]byte("{"), []byte("#"))
+	dir := f.TempDir()
+	rc, netrc := filepath.Join(dir, "rc"), filepath.Join(dir, "netrc")
+	f.Fuzz(func(t *testing.T, settingsFile, netrcFile []byte) {
+		for path, content := range map[string][]byte{rc: settingsFile, netrc: netrcFile} {
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		environment := map[string]string{"CONJURRC": rc, "CONJUR_NETRC_PATH": netrc, "CONJUR_CREDENTIAL_STORAGE": "file"}
+		set, err := readSettings(func(name string) string { return environment[name] })
+		if err == nil {
+			_, _, err = set.stored()
+		}
+		if err != nil && len(strings.ReplaceAll(err.Error(), dir, "")) > 400 {
+			t.Errorf("an error of %d bytes", len(err.Error()))
+		}
+	})
+}
