@@ -4,6 +4,8 @@
 //	file:               what it holds
 //	tokensourcetest.go  Run, the suite that every source passes
 //	sink.go             its part for stores that can be written
+//	faults.go           RunFaults, the table of what goes wrong in a store
+//	httpfaults.go       its rows for stores behind HTTP, played by a proxy
 //	secrets.go          FindSecret and AssertNoSecret, which look for leaks
 //	source.go           Source, a fake to test a program with
 //	recorder.go         Recorder, which keeps events

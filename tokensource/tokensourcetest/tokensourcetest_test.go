@@ -249,31 +249,41 @@ func TestRun_FailsABadBackend(t *testing.T) {
 	} {
 		t.Run(cmp.Or(fault, "none"), func(t *testing.T) {
 			t.Parallel()
-			run := "^TestSuiteOnFault$"
-			if strings.Join(must, "") != "" {
-				run += "/^(" + strings.Join(must, "|") + ")$"
-			}
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run="+run, "-test.v")
-			cmd.Env = append(os.Environ(), "TOKENSOURCETEST_FAULT="+fault)
-			out, err := cmd.CombinedOutput()
-			if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
-				t.Fatal(err)
-			}
-			if failed := err != nil; failed != (must != nil) {
-				t.Fatalf("the suite failed: %v, want %v\n%s", failed, must != nil, out)
-			}
-			var failed []string
-			for _, m := range regexp.MustCompile(`--- FAIL: TestSuiteOnFault(?:/(\w+))?`).FindAllStringSubmatch(string(out), -1) {
-				failed = append(failed, m[1])
-			}
-			for _, name := range must {
-				if !slices.Contains(failed, name) {
-					t.Errorf("the suite did not fail in %q but in %q\n%s", name, failed, out)
-				}
-			}
-			if how := tokensourcetest.FindSecret(string(out), password); how != "" {
-				t.Errorf("the suite's own output leaks: %s", how)
-			}
+			failsIn(t, "TestSuiteOnFault", fault, must)
 		})
+	}
+}
+
+// failsIn runs a test in a process of its own, with a fault, and checks that it
+// fails in these subtests; "" is the test itself.
+func failsIn(t *testing.T, test, fault string, must []string) {
+	t.Helper()
+	run := "^" + test + "$"
+	if strings.Join(must, "") != "" {
+		run += "/^(" + strings.Join(must, "|") + ")$"
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run="+run, "-test.v")
+	if len(must) == 1 {
+		cmd.Args = append(cmd.Args, "-test.failfast")
+	}
+	cmd.Env = append(os.Environ(), "TOKENSOURCETEST_FAULT="+fault)
+	out, err := cmd.CombinedOutput()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatal(err)
+	}
+	if failed := err != nil; failed != (must != nil) {
+		t.Fatalf("the suite failed: %v, want %v\n%s", failed, must != nil, out)
+	}
+	var failed []string
+	for _, m := range regexp.MustCompile(`--- FAIL: `+test+`(?:/(\w+))?`).FindAllStringSubmatch(string(out), -1) {
+		failed = append(failed, m[1])
+	}
+	for _, name := range must {
+		if !slices.Contains(failed, name) {
+			t.Errorf("the suite did not fail in %q but in %q\n%s", name, failed, out)
+		}
+	}
+	if how := tokensourcetest.FindSecret(string(out), password); how != "" {
+		t.Errorf("the suite's own output leaks: %s", how)
 	}
 }
