@@ -72,7 +72,7 @@ func NewToken(secret string, meta Metadata) (Token, error) {
 func flaw(s string) string {
 	switch {
 	case s == "":
-		return "is empty"
+		return "is empty; store the token there"
 	case strings.HasPrefix(s, "\xef\xbb\xbf"):
 		return "begins with a UTF-8 byte order mark; save it without one"
 	case isUTF16(s):
@@ -89,9 +89,9 @@ func flaw(s string) string {
 		case c == ' ' || c == '\t':
 			return "contains white space; store the token alone, without quotes or padding"
 		case c >= 0x80:
-			return "contains a byte that is not ASCII"
+			return "contains a byte that is not ASCII; copy the token again"
 		case c < 0x21 || c == 0x7f:
-			return "contains a control character"
+			return "contains a control character; copy the token again"
 		}
 	}
 	return ""

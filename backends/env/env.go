@@ -47,9 +47,9 @@ func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 			return tokensource.NewToken(value, tokensource.Metadata{Origin: spell(name)})
 		}
 	}
-	message := "the environment variable " + s.variables()[0] + " is unset or empty"
+	message := "the environment variable " + s.variables()[0] + " is unset or empty; set it to the token"
 	if len(s.names) > 1 {
-		message = "the environment variables " + strings.Join(s.names, ", ") + " are unset or empty"
+		message = "the environment variables " + strings.Join(s.names, ", ") + " are unset or empty; set one to the token"
 	}
 	return tokensource.Token{}, tokensource.NewError(s.String(), tokensource.ErrNotFound, message, nil)
 }

@@ -30,5 +30,5 @@ func ExampleNew_notSet() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// env:NO_SUCH_VARIABLE: not found: the environment variable NO_SUCH_VARIABLE is unset or empty
+	// env:NO_SUCH_VARIABLE: not found: the environment variable NO_SUCH_VARIABLE is unset or empty; set it to the token
 }

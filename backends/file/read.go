@@ -87,7 +87,7 @@ func (s *Source) readFile(path string) (content, error) {
 	case len(data) > maxSize:
 		return content{}, s.errorf(tokensource.ErrInvalid, nil, "the file is larger than 1 MiB; is it the right one?")
 	case len(data) == 0:
-		return content{}, s.errorf(tokensource.ErrInvalid, nil, "the file is empty")
+		return content{}, s.errorf(tokensource.ErrInvalid, nil, "the file is empty; write the token to it")
 	}
 	return content{data: data, info: info}, nil
 }
