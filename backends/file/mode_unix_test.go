@@ -3,15 +3,11 @@
 package file
 
 import (
-	"context"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/packagecloud-go/sdk/tokensource"
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
@@ -107,54 +103,6 @@ func TestCredential_GroupBitsOfTheAccessControlListDoNotCount(t *testing.T) {
 	assertToken(t, source, first)
 	must(t, os.Chmod(path, 0o444))
 	assertError(t, source, tokensource.ErrInvalid, "mode 0444")
-}
-
-func TestSource_UnreadableFileIsDenied(t *testing.T) {
-	path := write(t, first, 0o600)
-	must(t, os.Chmod(path, 0))
-	if os.Geteuid() == 0 {
-		// Nothing is unreadable to root, so become somebody else, who must
-		// still find the way there.
-		for dir := filepath.Dir(path); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
-			must(t, os.Chmod(dir, 0o755))
-		}
-		if err := syscall.Setreuid(-1, 65534); err != nil {
-			t.Skipf("root can read everything and couldn't become another user: %v", err)
-		}
-		t.Cleanup(func() { must(t, syscall.Setreuid(-1, 0)) })
-	}
-	assertError(t, newFile(t, path, Options{}), tokensource.ErrDenied, "may not read the file")
-}
-
-func TestSource_RefusesAFIFOWithoutWaitingForItsWriter(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "fifo")
-	must(t, syscall.Mkfifo(path, 0o600))
-	source := newFile(t, path, Options{})
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		source.Token(context.Background())
-	}()
-	select {
-	case <-done:
-		assertError(t, source, tokensource.ErrInvalid, "is a FIFO")
-	case <-time.After(20 * time.Second):
-		t.Error("Token waits for the FIFO's writer")
-	}
-}
-
-func TestSource_RefusesADevice(t *testing.T) {
-	assertError(t, newFile(t, os.DevNull, Options{}), tokensource.ErrInvalid, "is a device")
-}
-
-func TestSource_RefusesASocket(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Skipf("no Unix sockets in %s: %v", filepath.Dir(path), err)
-	}
-	defer l.Close()
-	assertError(t, newFile(t, path, Options{}), tokensource.ErrInvalid, "is a socket")
 }
 
 func TestSource_FollowsSwapsUnderLoad(t *testing.T) {

@@ -71,7 +71,7 @@ func (s *Source) readFile(path string) (content, error) {
 	// All checks are of the file that is open, which nobody can swap.
 	info, err := f.Stat()
 	if err != nil {
-		return content{}, s.errorf(tokensource.ErrUnavailable, err, "the file's status can't be had")
+		return content{}, s.errorf(tokensource.ErrUnavailable, err, "the file's status can't be had%s", reason(err))
 	}
 	if !info.Mode().IsRegular() {
 		return content{}, s.irregular(info)
@@ -83,7 +83,7 @@ func (s *Source) readFile(path string) (content, error) {
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	switch {
 	case err != nil:
-		return content{}, s.errorf(tokensource.ErrUnavailable, err, "the file can't be read")
+		return content{}, s.errorf(tokensource.ErrUnavailable, err, "the file can't be read%s", reason(err))
 	case len(data) > maxSize:
 		return content{}, s.errorf(tokensource.ErrInvalid, nil, "the file is larger than 1 MiB; is it the right one?")
 	case len(data) == 0:
@@ -114,27 +114,41 @@ func openFile(path string) (*os.File, error) {
 func (s *Source) openError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return s.errorf(tokensource.ErrNotFound, err, "there is no such file")
+		return s.errorf(tokensource.ErrNotFound, err, "there is no such file; write the token to it, or correct the path")
 	case errors.Is(err, fs.ErrPermission):
-		return s.errorf(tokensource.ErrDenied, err, "this process may not read the file")
+		return s.errorf(tokensource.ErrDenied, err, "this process may not read the file; let its user, and nobody else, read it")
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return s.irregular(info) // a socket can't be opened
 	}
-	return s.errorf(tokensource.ErrUnavailable, err, "the file can't be opened")
+	switch {
+	case errors.Is(err, syscall.ELOOP):
+		return s.errorf(tokensource.ErrInvalid, err, "its symbolic links lead round in a circle; point them at the file")
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return s.errorf(tokensource.ErrInvalid, err, "the path is too long; is it a path at all?")
+	}
+	return s.errorf(tokensource.ErrUnavailable, err, "the file can't be opened%s", reason(err))
+}
+
+// reason is what the system says, without the path that the error has too.
+func reason(err error) string {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return ": " + errno.Error()
+	}
+	return ""
 }
 
 func (s *Source) irregular(info fs.FileInfo) error {
-	what := "not a regular file"
+	what := "not a regular file; put the token in one"
 	switch m := info.Mode(); {
 	case m.IsDir():
 		what = "a directory; name the file in it that holds the token"
 	case m&fs.ModeNamedPipe != 0:
 		what = "a FIFO; the token is read many times, so put it in a regular file"
 	case m&fs.ModeSocket != 0:
-		what = "a socket"
+		what = "a socket; put the token in a regular file"
 	case m&fs.ModeDevice != 0:
-		what = "a device"
+		what = "a device; put the token in a regular file"
 	}
 	return s.errorf(tokensource.ErrInvalid, nil, "it is %s", what)
 }
