@@ -318,7 +318,7 @@ func (t *Transport) successor(ctx context.Context, tried []tokensource.Token) (t
 			return tok, nil
 		}
 		left := time.Until(deadline)
-		if left <= 0 || sleep(ctx, min(pause, left)) != nil {
+		if left <= 0 || waiting(ctx, func() error { return sleep(ctx, min(pause, left)) }) != nil {
 			return tokensource.Token{}, err
 		}
 	}

@@ -499,6 +499,31 @@ func TestTransport_WaitEndsAfterTenSeconds(t *testing.T) {
 	})
 }
 
+func TestClient_RotationWaitIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := tokensourcetest.NewSource("old-token-old-token")
+		server := &rejecting{good: "old-token-old-token"}
+		client, err := packagecloud.New(src, packagecloud.WithRotationWait(10*time.Minute), packagecloud.WithHTTPClient(&http.Client{Transport: server}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Repository("acme", "main").Info(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		server.good = "new-token-new-token"
+		time.AfterFunc(5*time.Minute, func() { src.Set("new-token-new-token") })
+		if _, err := client.CreateRepository(t.Context(), "new", nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(server.got, " "); got != "old-token-old-token old-token-old-token new-token-new-token" {
+			t.Errorf("the tokens sent were %s", got)
+		}
+		if server.body[2] == "" || server.body[2] != server.body[1] {
+			t.Errorf("the bodies were %q", server.body)
+		}
+	})
+}
+
 func TestTransport_DoesNotWaitWhereNoTokenWasAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := tokensourcetest.NewSource("bad-token-bad-token")

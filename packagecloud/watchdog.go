@@ -25,12 +25,25 @@ type watchdog struct {
 
 func newWatchdog(ctx context.Context, limit time.Duration) *watchdog {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{ctx: ctx, cancel: cancel, start: time.Now(), limit: limit}
+	w := &watchdog{cancel: cancel, start: time.Now(), limit: limit}
+	w.ctx = context.WithValue(ctx, watchdogKey{}, w)
 	w.touch()
 	// Set in two steps, since look uses the timer.
 	w.timer = time.AfterFunc(time.Hour, w.look)
 	w.timer.Reset(limit)
 	return w
+}
+
+type watchdogKey struct{}
+
+// waiting does f, which waits for something else than the transfer that ctx
+// belongs to, if it belongs to one: the watchdog rests meanwhile.
+func waiting(ctx context.Context, f func() error) error {
+	if w, ok := ctx.Value(watchdogKey{}).(*watchdog); ok {
+		w.rest()
+		defer w.touch()
+	}
+	return f()
 }
 
 func (w *watchdog) look() {
