@@ -168,6 +168,7 @@ func (d *download) prepare(ctx context.Context, r *Repository) error {
 		if err != nil {
 			return err
 		}
+		read.accepted = &r.client.readTokens
 		d.authenticator = read
 	}
 	return nil

@@ -13,10 +13,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/packagecloud-go/sdk/packagecloud"
 	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
 var big = bytes.Repeat([]byte("0123456789abcdef"), 20<<10) // 320 KiB
@@ -328,6 +331,39 @@ func TestDownload_ReadTokenServes(t *testing.T) {
 	if err := f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.WithReadToken(nil)); err == nil {
 		t.Errorf("a nil source of a read token was taken for none, and the API token sent")
 	}
+}
+
+func TestDownload_WaitsForTheNextReadTokenWhereTheOldOneWasAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, read := tokensourcetest.NewSource(fakeToken), tokensourcetest.NewSource("old-token-old-token")
+		server := &rejecting{good: "old-token-old-token"}
+		client, err := packagecloud.New(api, packagecloud.WithHTTPClient(&http.Client{Transport: server}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		url, _ := packagecloud.NewSecretURL("https://packagecloud.io/acme/main/packages/ubuntu/jammy/demo.deb/download")
+		download := func() error {
+			return client.Repository("acme", "main").Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: url},
+				io.Discard, packagecloud.AllowUnverified(), packagecloud.WithReadToken(read))
+		}
+		if err := download(); err != nil {
+			t.Fatal(err)
+		}
+		server.good = "new-token-new-token"
+		time.AfterFunc(7*time.Second, func() { read.Set("new-token-new-token") })
+		if err := download(); err != nil {
+			t.Error(err)
+		}
+		server.good = "" // and it doesn't wait for what was never accepted
+		read.Set("bad-token-bad-token")
+		start := time.Now()
+		if err := download(); !errors.Is(err, packagecloud.ErrUnauthorized) || time.Since(start) != 0 {
+			t.Errorf("after %v the error is %v", time.Since(start), err)
+		}
+		if len(api.Invalidated()) != 0 {
+			t.Error("the API token was invalidated")
+		}
+	})
 }
 
 func TestDownload_PackageMadeByHandIsLookedUp(t *testing.T) {

@@ -65,6 +65,8 @@ type Client struct {
 	api   *http.Client // authenticates what goes to the base URL
 	plain *http.Client // sends no token anywhere
 
+	readTokens acceptedTokens // a Transport for one lives as long as its download
+
 	distributions    distributionCache
 	ignoresExpect    atomic.Bool // the server answered no "Expect: 100-continue"
 	stall            time.Duration

@@ -45,9 +45,10 @@ type Transport struct {
 	insecure     bool
 	rotationWait time.Duration
 
-	mu       sync.Mutex
-	base     *url.URL        // nil until the first token, if no option names it
-	accepted map[string]bool // fingerprints of tokens that the server took
+	accepted *acceptedTokens
+
+	mu   sync.Mutex
+	base *url.URL // nil until the first token, if no option names it
 }
 
 // NewTransport returns a transport that gets its token from source. It sends
@@ -74,7 +75,7 @@ func newTransport(source tokensource.TokenSource, cfg *config) (*Transport, erro
 		logger:       cfg.logger,
 		insecure:     cfg.insecure,
 		rotationWait: cfg.rotationWait,
-		accepted:     map[string]bool{},
+		accepted:     &acceptedTokens{},
 	}
 	if t.logger == nil {
 		t.logger = slog.New(slog.DiscardHandler)
@@ -260,7 +261,7 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 			case resp.StatusCode >= 500, resp.StatusCode == http.StatusForbidden, resp.StatusCode == http.StatusTooManyRequests:
 				// These say nothing of the token.
 			default:
-				t.accept(tok)
+				t.accepted.add(tok)
 			}
 			return resp, nil
 		}
@@ -308,7 +309,7 @@ func authenticated(req *http.Request, tok tokensource.Token, replay bool) (*http
 // it has none at all.
 func (t *Transport) successor(ctx context.Context, tried []tokensource.Token) (tokensource.Token, error) {
 	wait := time.Duration(0)
-	if t.wasAccepted(tried[len(tried)-1]) {
+	if t.accepted.has(tried[len(tried)-1]) {
 		wait = t.rotationWait
 	}
 	deadline := time.Now().Add(wait)
@@ -350,20 +351,26 @@ func isOneOf(tok tokensource.Token, list []tokensource.Token) bool {
 	return false
 }
 
-func (t *Transport) accept(tok tokensource.Token) {
-	fingerprint := tok.Fingerprint()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.accepted) > 16 { // old tokens of a long life
-		clear(t.accepted)
-	}
-	t.accepted[fingerprint] = true
+// acceptedTokens remembers the fingerprints of tokens that the server took.
+type acceptedTokens struct {
+	mu           sync.Mutex
+	fingerprints map[string]bool
 }
 
-func (t *Transport) wasAccepted(tok tokensource.Token) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.accepted[tok.Fingerprint()]
+func (a *acceptedTokens) add(tok tokensource.Token) {
+	fingerprint := tok.Fingerprint()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fingerprints == nil || len(a.fingerprints) > 100 { // old tokens of a long life
+		a.fingerprints = map[string]bool{}
+	}
+	a.fingerprints[fingerprint] = true
+}
+
+func (a *acceptedTokens) has(tok tokensource.Token) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fingerprints[tok.Fingerprint()]
 }
 
 // strike removes from text whatever token the request carried, the longer
