@@ -32,39 +32,18 @@ import (
 // times, every, status, body, content_type, header (an object of arrays),
 // delay (as "1.5s"), reset, reset_after, close_after_answer, lose_answer,
 // cut_after, stall_after, flip_byte; and in place of Then, then: "rotate" or
-// "revoke", for the API token.
+// "revoke", for the API token, or "expire", for the signed URLs.
 const controlPath = "/_packagecloudtest/"
 
 // faultJSON is a Fault on the wire.
 type faultJSON struct {
-	Method           string      `json:"method"`
-	Path             string      `json:"path"`
-	Host             string      `json:"host"`
-	Skip             int         `json:"skip"`
-	Times            int         `json:"times"`
-	Every            int         `json:"every"`
-	Status           int         `json:"status"`
-	Body             string      `json:"body"`
-	ContentType      string      `json:"content_type"`
-	Header           http.Header `json:"header"`
-	Delay            string      `json:"delay"`
-	Reset            bool        `json:"reset"`
-	ResetAfter       int64       `json:"reset_after"`
-	CloseAfterAnswer bool        `json:"close_after_answer"`
-	LoseAnswer       bool        `json:"lose_answer"`
-	CutAfter         int64       `json:"cut_after"`
-	StallAfter       int64       `json:"stall_after"`
-	FlipByte         *int64      `json:"flip_byte"`
-	Then             string      `json:"then"`
+	Fault
+	Delay string `json:"delay"`
+	Then  string `json:"then"`
 }
 
 func (j faultJSON) fault() (Fault, string) {
-	f := Fault{
-		Method: j.Method, Path: j.Path, Host: j.Host, Skip: j.Skip, Times: j.Times, Every: j.Every,
-		Status: j.Status, Body: j.Body, ContentType: j.ContentType, Header: j.Header,
-		Reset: j.Reset, ResetAfter: j.ResetAfter, CloseAfterAnswer: j.CloseAfterAnswer, LoseAnswer: j.LoseAnswer,
-		CutAfter: j.CutAfter, StallAfter: j.StallAfter, FlipByte: j.FlipByte,
-	}
+	f := j.Fault
 	if j.Delay != "" {
 		d, err := time.ParseDuration(j.Delay)
 		if err != nil {
@@ -78,8 +57,10 @@ func (j faultJSON) fault() (Fault, string) {
 		f.Then = func(s *Server) { s.RotateToken() }
 	case "revoke":
 		f.Then = func(s *Server) { s.RevokeToken(s.Token()) }
+	case "expire":
+		f.Then = (*Server).ExpireDownloads
 	default:
-		return f, `then must be "rotate" or "revoke"`
+		return f, `then must be "rotate", "revoke" or "expire"`
 	}
 	return f, ""
 }

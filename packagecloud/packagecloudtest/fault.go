@@ -18,52 +18,53 @@ import (
 // two groups choose the requests, the others say what happens to them; without
 // any of those, a fault only calls Then. A fault acts before anything else is
 // looked at, the credential included. Where several match, the one injected
-// first acts.
+// first acts. In JSON it is what the control endpoints take, but for Delay and
+// Then, which are spelled otherwise there.
 type Fault struct {
-	Method string // "" = every method
+	Method string `json:"method"` // "" = every method
 	// Path is a pattern over the URL's path: "*" stands for anything but a
 	// slash, "**" for anything, "?" and "[a-z]" are as in path.Match; "" = every path.
-	Path string
-	Host string // HostAPI, HostDownload or "" for both
+	Path string `json:"path"`
+	Host string `json:"host"` // HostAPI, HostDownload or "" for both
 
-	Skip  int // let this many matching requests pass first
-	Times int // then act on this many: 0 = one, negative = for ever
-	Every int // act on every n-th of those that match only; 0 and 1 = all
+	Skip  int `json:"skip"`  // let this many matching requests pass first
+	Times int `json:"times"` // then act on this many: 0 = one, negative = for ever
+	Every int `json:"every"` // act on every n-th of those that match only; 0 and 1 = all
 
 	// Status answers instead of the server. With neither Body nor ContentType
 	// the body is the service's own for that status. Header is added to the
 	// answer, for example Retry-After; without Status, to the real one.
-	Status      int
-	Body        string
-	ContentType string
-	Header      http.Header
+	Status      int         `json:"status"`
+	Body        string      `json:"body"`
+	ContentType string      `json:"content_type"`
+	Header      http.Header `json:"header"`
 
 	// Delay holds the request up before anything is answered. It ends early when
 	// the client leaves or the server closes.
-	Delay time.Duration
+	Delay time.Duration `json:"-"`
 
 	// Reset resets the connection (RST) at once; ResetAfter, when that many
 	// bytes of the request's body were read.
-	Reset      bool
-	ResetAfter int64
+	Reset      bool  `json:"reset"`
+	ResetAfter int64 `json:"reset_after"`
 
 	// CloseAfterAnswer answers, then closes the connection without reading the
 	// rest of the request.
-	CloseAfterAnswer bool
+	CloseAfterAnswer bool `json:"close_after_answer"`
 	// LoseAnswer does the work, then resets the connection instead of answering.
-	LoseAnswer bool
+	LoseAnswer bool `json:"lose_answer"`
 	// CutAfter sends that many bytes of the answer's body, then closes the
 	// connection; StallAfter hangs instead, until the client leaves or the
 	// server closes. A negative number means none at all, just the header.
-	CutAfter   int64
-	StallAfter int64
+	CutAfter   int64 `json:"cut_after"`
+	StallAfter int64 `json:"stall_after"`
 	// FlipByte, if not nil, is the offset in the answer's body of a byte of which
 	// one bit is flipped.
-	FlipByte *int64
+	FlipByte *int64 `json:"flip_byte"`
 
 	// Then is called when the fault acts, before anything else happens: to
 	// revoke a token in mid-flight, for example.
-	Then func(*Server)
+	Then func(*Server) `json:"-"`
 }
 
 // faultList holds the injected faults.

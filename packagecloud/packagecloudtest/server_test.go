@@ -158,6 +158,9 @@ func TestControl(t *testing.T) {
 	call("POST", "/faults", `{"status":500,"times":-1}`).want(t, 201, "")
 	call("DELETE", "/faults", "").want(t, 204, "")
 	get(t, s, repos).want(t, 200, "")
+	every := `{"method":"GET","path":"/none","host":"api","skip":1,"times":1,"every":1,"status":500,"body":"x","content_type":"text/html","header":{},"delay":"1s",
+		"reset":true,"reset_after":1,"close_after_answer":true,"lose_answer":true,"cut_after":1,"stall_after":1,"flip_byte":1,"then":"revoke"}`
+	call("POST", "/faults", every).want(t, 201, "")
 	for _, bad := range []string{"", "[]", `{"nonsense":1}`, `{"delay":"soon"}`, `{"then":"explode"}`, `{"path":"[a"}`, `{"status":99}`} {
 		if r := call("POST", "/faults", bad).want(t, 400, ""); r.object(t)["error"] == "" {
 			t.Errorf("%s: %s", bad, r.body)
@@ -194,7 +197,13 @@ func TestControl(t *testing.T) {
 		t.Errorf("%+v, %v", log, err)
 	}
 	call("DELETE", "/requests", "").want(t, 204, "")
+	target := get(t, s, "/acme/fresh/packages/anyfile/a-1.0.bin/download").want(t, 302, "").header.Get("Location")
+	anonymous(t, s, "GET", target, "").want(t, 200, "x")
 	call("POST", "/downloads/expire", "").want(t, 204, "")
+	anonymous(t, s, "GET", target, "").want(t, 403, "")
+	target = get(t, s, "/acme/fresh/packages/anyfile/a-1.0.bin/download").want(t, 302, "").header.Get("Location")
+	call("POST", "/faults", `{"host":"download","then":"expire"}`).want(t, 201, "")
+	anonymous(t, s, "GET", target, "").want(t, 403, "")
 	call("POST", "/plan", `{"payment_required":true}`).want(t, 204, "")
 	upload(t, s, "fresh", anyfile, "a-2.0.bin", []byte("x")).want(t, 402, "")
 	call("GET", "/nonsense", "").want(t, 404, "")

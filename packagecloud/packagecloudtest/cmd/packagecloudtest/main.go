@@ -43,6 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	owner := flags.String("owner", "acme", "`user` whom the token belongs to")
 	repos := flags.String("repo", "", "`names` of repositories to create, separated by commas")
 	private := flags.Bool("private", false, "make the repositories private")
+	noChecksums := flags.Bool("no-checksums", false, "leave every checksum out of every answer")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case *useTLS && *cert == "":
 		return errors.New("-tls needs -cert, so that clients can trust the server")
 	}
-	srv, err := packagecloudtest.Start(&packagecloudtest.Options{TLS: *useTLS, Owner: *owner, Control: true}, *addr)
+	srv, err := packagecloudtest.Start(&packagecloudtest.Options{TLS: *useTLS, Owner: *owner, NoChecksums: *noChecksums, Control: true}, *addr)
 	if err != nil {
 		return err
 	}
