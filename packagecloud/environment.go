@@ -52,7 +52,7 @@ func environmentSource(cfg *config) (tokensource.TokenSource, error) {
 	spec, token := os.Getenv(EnvTokenSource), os.Getenv(EnvToken)
 	if spec != "" || token != "" {
 		if cfg.baseURL == "" {
-			cfg.baseURL = os.Getenv(EnvURL)
+			cfg.baseURL, cfg.baseURLOrigin = os.Getenv(EnvURL), EnvURL
 		}
 	}
 	switch {

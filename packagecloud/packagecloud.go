@@ -78,13 +78,14 @@ type Client struct {
 type Option func(*config) error
 
 type config struct {
-	baseURL      string
-	httpClient   *http.Client
-	logger       *slog.Logger
-	application  string
-	insecure     bool
-	rotationWait time.Duration
-	openers      []backends.Opener
+	baseURL       string
+	baseURLOrigin string // the variable it is from, if it isn't an option
+	httpClient    *http.Client
+	logger        *slog.Logger
+	application   string
+	insecure      bool
+	rotationWait  time.Duration
+	openers       []backends.Opener
 }
 
 // WithBaseURL names the server, as "https://packagecloud.example.com" or with a

@@ -11,9 +11,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/packagecloud-go/sdk/tokensource"
 )
@@ -81,7 +84,7 @@ func newTransport(source tokensource.TokenSource, cfg *config) (*Transport, erro
 		t.logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.baseURL != "" {
-		base, err := parseBaseURL(cfg.baseURL, cfg.insecure)
+		base, err := parseBaseURL(cfg.baseURL, cfg.baseURLOrigin, cfg.insecure)
 		if err != nil {
 			return nil, err
 		}
@@ -108,10 +111,15 @@ func defaultTransport() http.RoundTripper {
 	return t
 }
 
-// parseBaseURL checks the address that the token will be sent to.
-func parseBaseURL(s string, insecure bool) (*url.URL, error) {
+// parseBaseURL checks the address that the token will be sent to. Origin says
+// where it was found, for errors; "" for an option.
+func parseBaseURL(s, origin string, insecure bool) (*url.URL, error) {
+	what := "packagecloud: the base URL"
+	if origin != "" {
+		what += " from " + origin
+	}
 	bad := func(why string) (*url.URL, error) {
-		return nil, fmt.Errorf("packagecloud: the base URL %s; it should look like %s", why, DefaultBaseURL)
+		return nil, fmt.Errorf("%s %s; it should look like %s", what, why, DefaultBaseURL)
 	}
 	u, err := url.Parse(strings.TrimSpace(s))
 	if err != nil {
@@ -122,14 +130,33 @@ func parseBaseURL(s string, insecure bool) (*url.URL, error) {
 		return bad("doesn't begin with https://")
 	case u.Hostname() == "":
 		return bad("names no host")
+	case !strings.HasPrefix(u.Host, "[") && strings.ContainsFunc(u.Hostname(), isNotOfHost):
+		return bad("has a character in its host that no host has")
+	case !isPort(u.Port()):
+		return bad("has a port that isn't between 1 and 65535")
 	case u.RawQuery != "" || u.Fragment != "":
 		return bad("has a query or fragment")
 	case u.Scheme == "http" && !insecure && !isLoopback(u.Hostname()):
-		return nil, fmt.Errorf("packagecloud: the token would be sent in the clear to %s; use https, or WithInsecureHTTP to allow it", u.Host)
+		return nil, fmt.Errorf("%s would send the token in the clear to %s; use https, or WithInsecureHTTP to allow it", what, u.Host)
 	}
 	// User info would be a credential: the token comes from the source.
 	clean := &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: u.Path, RawPath: u.RawPath}
 	return clean.JoinPath("/").JoinPath("."), nil
+}
+
+// isNotOfHost finds what url.Parse takes and no host's name has: punctuation,
+// and what doesn't print, such as the zero-width space of a copied text.
+func isNotOfHost(r rune) bool {
+	if r < utf8.RuneSelf {
+		return !('a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || r == '.' || r == '-' || r == '_')
+	}
+	return r == utf8.RuneError || !unicode.IsPrint(r)
+}
+
+// isPort takes none too.
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return s == "" || err == nil && n > 0
 }
 
 func isLoopback(host string) bool {
@@ -171,7 +198,7 @@ func (t *Transport) baseURL(ctx context.Context) (*url.URL, error) {
 	if name == "" {
 		name = DefaultBaseURL
 	}
-	base, err = parseBaseURL(name, t.insecure)
+	base, err = parseBaseURL(name, tok.Metadata().Origin, t.insecure)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +238,7 @@ func (t *Transport) check(tok tokensource.Token, base *url.URL) error {
 	if name == "" {
 		return nil
 	}
-	own, err := parseBaseURL(name, t.insecure)
+	own, err := parseBaseURL(name, "", t.insecure)
 	if err != nil || !sameOrigin(own, base) {
 		return &tokenError{err: tokensource.NewError(tok.Metadata().Origin, tokensource.ErrInvalid,
 			fmt.Sprintf("the token is for another server than %s; set WithBaseURL (or %s) to the token's, or use another token", base, EnvURL), nil)}
