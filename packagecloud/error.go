@@ -68,9 +68,10 @@ type Error struct {
 	// RetryAfter is how long the server asks to wait; zero if it doesn't.
 	RetryAfter time.Duration
 
-	kinds []error
-	hint  string
-	body  func() []byte // a closure, so that %#v can't reach in
+	comeBack bool // the server says when, be it at once
+	kinds    []error
+	hint     string
+	body     func() []byte // a closure, so that %#v can't reach in
 }
 
 // Error returns the request's kind, the status and the server's messages.
@@ -96,12 +97,6 @@ func (e *Error) messages() string {
 // Is reports whether the error is of kind target.
 func (e *Error) Is(target error) bool { return slices.Contains(e.kinds, target) }
 
-// refused reports whether the server did nothing and says when to come back.
-func (e *Error) refused() bool {
-	return e.RetryAfter > 0 && !e.Is(ErrQuota) &&
-		(e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusServiceUnavailable)
-}
-
 // Body returns the answer as it came, up to 64 KiB, with the token struck out.
 // It may hold anything else; don't log it unread.
 func (e *Error) Body() []byte {
@@ -121,9 +116,9 @@ func newError(method, endpoint string, resp *http.Response, body []byte) *Error 
 		Method:     method,
 		Endpoint:   endpoint,
 		Fields:     fields,
-		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
 		body:       func() []byte { return body },
 	}
+	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	e.kinds, e.hint = classify(e, string(body))
 	if resp.StatusCode == http.StatusUnauthorized && resp.Request != nil {
 		if text, ok := resp.Request.Context().Value(refusalKey{}).(string); ok {
@@ -143,7 +138,7 @@ func classify(e *Error, body string) (kinds []error, hint string) {
 	case http.StatusNotFound:
 		return []error{ErrNotFound}, "it isn't there, or the token can't see it"
 	case http.StatusTooManyRequests:
-		if e.RetryAfter == 0 || strings.Contains(lower, "limit exceeded") {
+		if !e.comeBack || strings.Contains(lower, "limit exceeded") {
 			return []error{ErrQuota}, "the owner's plan has no bandwidth or storage left"
 		}
 	case http.StatusBadRequest:
@@ -211,18 +206,17 @@ func shorten(s string, limit int) string {
 	return strings.ToValidUTF8(s[:limit], "") + "…"
 }
 
-// parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3).
-func parseRetryAfter(value string, now time.Time) time.Duration {
-	if value = strings.TrimSpace(value); value == "" {
-		return 0
-	}
+// parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3), and
+// reports whether it is one of them. A date that has passed is 0.
+func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
+	value = strings.TrimSpace(value)
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
+		return time.Duration(seconds) * time.Second, true
 	}
 	if t, err := http.ParseTime(value); err == nil {
-		return max(0, t.Sub(now))
+		return max(0, t.Sub(now)), true
 	}
-	return 0
+	return 0, false
 }
 
 // transportError is a request that got no answer. What the cause says is shown

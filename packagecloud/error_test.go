@@ -201,22 +201,24 @@ func TestError_AnObjectInPlaceOfAListIsNoEmptyList(t *testing.T) {
 
 func TestParseRetryAfter(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	const none = -1
 	for value, want := range map[string]time.Duration{
-		"":                              0,
+		"":                              none,
 		"120":                           2 * time.Minute,
 		" 7 ":                           7 * time.Second,
 		"0":                             0,
-		"-1":                            0,
-		"1.5":                           0,
-		"1m":                            0,
-		"1e3":                           0,
-		"99999999999999999999":          0,
+		"-1":                            none,
+		"1.5":                           none,
+		"1m":                            none,
+		"1e3":                           none,
+		"99999999999999999999":          none,
 		"Fri, 02 Jan 2026 03:05:05 GMT": time.Minute,
 		"Fri, 02 Jan 2026 03:00:00 GMT": 0,
-		"soon":                          0,
+		"soon":                          none,
 	} {
-		if got := packagecloud.ParseRetryAfter(value, now); got != want {
-			t.Errorf("%q gives %v; want %v", value, got, want)
+		got, ok := packagecloud.ParseRetryAfter(value, now)
+		if got != max(want, 0) || ok != (want != none) {
+			t.Errorf("%q gives %v, %v; want %v", value, got, ok, want)
 		}
 	}
 }
@@ -226,7 +228,7 @@ func FuzzParseRetryAfter(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if d := packagecloud.ParseRetryAfter(s, time.Unix(0, 0)); d < 0 {
+		if d, ok := packagecloud.ParseRetryAfter(s, time.Unix(0, 0)); d < 0 || d > 0 && !ok {
 			t.Errorf("%q gives %v", s, d)
 		}
 	})

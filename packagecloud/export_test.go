@@ -21,7 +21,9 @@ func ParseFields(body []byte) map[string][]string {
 
 func NextLink(header http.Header) string { return nextLink(header) }
 
-func ParseRetryAfter(value string, now time.Time) time.Duration { return parseRetryAfter(value, now) }
+func ParseRetryAfter(value string, now time.Time) (time.Duration, bool) {
+	return parseRetryAfter(value, now)
+}
 
 // Lookup returns the number of the distribution.
 func Lookup(groups map[string][]Distribution, group, name string) (int, error) {

@@ -283,7 +283,11 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 			return err
 		}
 		lost = true
-		if sleep(ctx, r.client.pause(try, err)) != nil {
+		pause, ok := r.client.pause(try, err)
+		if !ok {
+			return err
+		}
+		if sleep(ctx, pause) != nil {
 			return contextError(ctx, err)
 		}
 	}

@@ -135,25 +135,32 @@ func (c *Client) again(ctx context.Context, r request, err error, try int) (time
 	if try >= maxTries || ctx.Err() != nil {
 		return 0, false
 	}
-	pause := c.backoff(try)
+	pause, ok := c.pause(try, err)
+	if !ok {
+		return 0, false
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
-		if e.refused() {
-			// A gateway says 503 also after the server has done its work.
-			return max(pause, e.RetryAfter), e.RetryAfter <= maxPause && (r.readOnly || e.StatusCode == http.StatusTooManyRequests)
+		switch {
+		case e.StatusCode == http.StatusTooManyRequests:
+			// Nothing was done. But a spent quota is not hammered.
+			return pause, !e.Is(ErrQuota)
+		case e.StatusCode >= 500, e.StatusCode == http.StatusRequestTimeout:
+			// A gateway says so also after the server has done its work.
+			return pause, r.readOnly
 		}
-		// A 429 without a time is a spent quota, which is not hammered.
-		return pause, r.readOnly && (e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout)
+		return 0, false
 	}
 	return pause, reached(err) && (r.readOnly || neverSent(err))
 }
 
-// pause is the backoff, or what the server asks for if that is longer, to a limit.
-func (c *Client) pause(try int, err error) time.Duration {
+// pause is the backoff, or what the server asks for if that is longer. More
+// than maxPause is the caller's matter.
+func (c *Client) pause(try int, err error) (time.Duration, bool) {
 	pause := c.backoff(try)
 	if e, ok := errors.AsType[*Error](err); ok {
-		pause = max(pause, min(e.RetryAfter, maxPause))
+		return max(pause, e.RetryAfter), e.RetryAfter <= maxPause
 	}
-	return pause
+	return pause, true
 }
 
 // backoff doubles from a quarter of a second, with 50% of jitter.

@@ -97,47 +97,96 @@ func TestCreateRepository_LostAnswerIsAnUnknownOutcome(t *testing.T) {
 	}
 }
 
-func TestClient_RefusalsWithATimeAreRepeatedChangesToo(t *testing.T) {
-	for _, status := range []int{429} { // 503 may come after the work was done
-		n := 0
-		var times []time.Time
+// refusing answers one request with status and Retry-After, and the others with
+// success; it notes when they come.
+func refusing(t *testing.T, status int, retryAfter string) (client *packagecloud.Client, times func() []time.Duration) {
+	start := time.Now()
+	var all []time.Duration
+	client, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			if all = append(all, time.Since(start)); len(all) > 1 {
+				return reply(r, 201, `{"url":"https://packagecloud.io/acme/new"}`), nil
+			}
+			resp := reply(r, status, "")
+			resp.Header.Set("Retry-After", retryAfter)
+			return resp, nil
+		}),
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, func() []time.Duration { return all }
+}
+
+func TestClient_WaitsAsLongAsTheServerAsks(t *testing.T) {
+	for _, status := range []int{429, 500, 502, 503, 504} {
 		synctest.Test(t, func(t *testing.T) {
-			client, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{
-				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-					times = append(times, time.Now())
-					if n++; n > 1 {
-						return reply(r, 201, `{"url":"https://packagecloud.io/acme/new"}`), nil
-					}
-					resp := reply(r, status, "")
-					resp.Header.Set("Retry-After", "7")
-					return resp, nil
-				}),
-			}))
-			if err != nil {
+			client, times := refusing(t, status, "7")
+			if _, err := client.Repository("acme", "main").Info(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := client.CreateRepository(t.Context(), "new", nil); err != nil {
+			if got := times(); len(got) != 2 || got[1] != 7*time.Second {
+				t.Errorf("%d: requests at %v; want one after 7s", status, got)
+			}
+		})
+		synctest.Test(t, func(t *testing.T) {
+			client, times := refusing(t, status, "0")
+			if _, err := client.Repository("acme", "main").Info(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if waited := times[len(times)-1].Sub(times[0]); waited != 7*time.Second {
-				t.Errorf("%d: it waited %v; want 7s", status, waited)
+			if got := times(); len(got) != 2 || got[1] > time.Second {
+				t.Errorf("%d: requests at %v; want one after the usual pause", status, got)
 			}
-			times = nil
 		})
 	}
 }
 
+func TestClient_RefusalsWithATimeAreRepeatedChangesToo(t *testing.T) {
+	for retryAfter, want := range map[string]time.Duration{"7": 7 * time.Second, "0": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			client, times := refusing(t, 429, retryAfter)
+			if _, err := client.CreateRepository(t.Context(), "new", nil); err != nil {
+				t.Fatal(err)
+			}
+			if got := times(); len(got) != 2 || got[1].Truncate(time.Second) != want {
+				t.Errorf("Retry-After %s: requests at %v", retryAfter, got)
+			}
+		})
+	}
+	// The others may come after the work was done.
+	for _, status := range []int{500, 502, 503, 504} {
+		client, times := refusing(t, status, "0")
+		if _, err := client.CreateRepository(t.Context(), "new", nil); !errors.Is(err, packagecloud.ErrUnknownOutcome) || len(times()) != 1 {
+			t.Errorf("%d: %d requests, %v", status, len(times()), err)
+		}
+	}
+}
+
 func TestClient_LongRetryAfterIsTheCallersMatter(t *testing.T) {
-	n := 0
-	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		n++
-		w.Header().Set("Retry-After", "3600")
-		w.WriteHeader(503)
-	})
-	_, err := client.Repository("acme", "main").Info(t.Context())
-	e, ok := errors.AsType[*packagecloud.Error](err)
-	if !ok || e.RetryAfter != time.Hour || n != 1 {
-		t.Errorf("%d requests, %v", n, err)
+	f := setup(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
+	for _, status := range []int{429, 500, 502, 503, 504} {
+		for name, do := range map[string]func() error{
+			"GET":    func() error { return second(f.repo.Info(ctx)) },
+			"DELETE": func() error { return f.repo.Delete(ctx, pkg) },
+			"POST": func() error {
+				return second(f.repo.Upload(ctx, packagecloud.Bytes("other_1_amd64.deb", []byte("x")), jammy))
+			},
+		} {
+			f.srv.ResetRequests()
+			remove := f.srv.Inject(packagecloudtest.Fault{Method: name, Path: "/api/v1/repos/**", Times: -1, Status: status, Body: "busy", Header: http.Header{"Retry-After": {"3600"}}})
+			err := do()
+			e, ok := errors.AsType[*packagecloud.Error](err)
+			if n := len(f.requests(name)); !ok || e.RetryAfter != time.Hour || n != 1 || errors.Is(err, packagecloud.ErrQuota) {
+				t.Errorf("%d: %d requests %s, %v", status, n, name, err)
+			}
+			if name == "POST" {
+				f.stored(t, 1)
+			}
+			remove()
+		}
 	}
 }
 

@@ -241,10 +241,11 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 		if u.content.once {
 			return nil, fmt.Errorf("%w: %w", ErrNotReplayable, err)
 		}
-		if try == maxTries {
+		pause, ok := c.pause(try, err)
+		if try == maxTries || !ok {
 			return nil, fmt.Errorf("packagecloud: %s is not in %s after %d tries: %w", u.content.Name, u.repo, try, err)
 		}
-		if sleep(ctx, c.pause(try, err)) != nil {
+		if sleep(ctx, pause) != nil {
 			if err = contextError(ctx, err); lost {
 				err = u.unknown(err)
 			}
