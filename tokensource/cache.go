@@ -327,11 +327,12 @@ func (c *CachedSource) fail(now time.Time, err error) Event {
 	return e
 }
 
-// slowDown puts off the next refresh: by 1 s, 2 s, 4 s, up to a minute, each
-// 20% up or down and never above the minute.
+// slowDown puts off the next refresh: by 1 to 2 s, 2 to 4 s, 4 to 8 s, up to 30
+// to 60 s. The spread is wide, so that the members of a fleet which failed
+// together don't come back together.
 func (c *CachedSource) slowDown(now time.Time) {
-	pause := min(minBackoff<<min(c.pace, 6), maxBackoff)
-	c.due = now.Add(min(jitter(pause), maxBackoff))
+	pause := min(minBackoff<<min(c.pace, 6), maxBackoff/2)
+	c.due = now.Add(pause + rand.N(pause))
 	c.pace++
 }
 

@@ -574,8 +574,8 @@ func TestCache_ReadClockIsNoReasonToFetch(t *testing.T) {
 }
 
 // backoffBound is the most tries there can be in a time of failing: those on the
-// way up to a minute, then one each 48 s, a minute less its jitter.
-func backoffBound(d time.Duration) int { return 7 + int(d/(48*time.Second)) }
+// way up to half a minute, then one each 30 s.
+func backoffBound(d time.Duration) int { return 7 + int(d/(30*time.Second)) }
 
 func TestCache_OutageIsRetriedWithBackoffHoweverManyReads(t *testing.T) {
 	for _, k := range append([]error{errors.New("foreign"), context.DeadlineExceeded, tokensource.NewError("s", nil, "m", nil)}, allKinds...) {
@@ -605,9 +605,9 @@ func TestCache_OutageIsRetriedWithBackoffHoweverManyReads(t *testing.T) {
 						t.Errorf("%d calls in an hour of 36,000 reads, want 60 to %d", n, backoffBound(time.Hour))
 					}
 					for i := 1; i < len(tries); i++ {
-						want := min(time.Second<<min(i-1, 6), time.Minute)
-						if d := tries[i].Sub(tries[i-1]); d < want*8/10 || d > min(want*12/10, time.Minute)+200*time.Millisecond {
-							t.Errorf("try %d came after %v, want about %v", i, d, want)
+						want := min(time.Second<<min(i-1, 6), 30*time.Second)
+						if d := tries[i].Sub(tries[i-1]); d < want || d > 2*want+200*time.Millisecond {
+							t.Errorf("try %d came after %v, want %v to %v", i, d, want, 2*want)
 						}
 					}
 					if s := c.Status(); s.Failures != len(tries) || s.FailingSince.Sub(tries[0]).Abs() > time.Second || s.Ready != warm {
@@ -625,6 +625,28 @@ func TestCache_OutageIsRetriedWithBackoffHoweverManyReads(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestCache_PausesAtTheLimitAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pauses := map[time.Duration]int{}
+		var last time.Time
+		c := cache(t, tokensource.Func(func(context.Context) (tokensource.Token, error) {
+			if !last.IsZero() {
+				pauses[time.Since(last)]++
+			}
+			last = time.Now()
+			return tokensource.Token{}, errDown
+		}), tokensource.CacheOptions{})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Hour)
+		defer cancel()
+		c.Run(ctx)
+		for d, n := range pauses {
+			if n > 3 || d < time.Second || d > time.Minute {
+				t.Errorf("%d pauses were %v", n, d)
+			}
+		}
+	})
 }
 
 func TestCache_InvalidateDropsOnlyThatToken(t *testing.T) {
