@@ -317,7 +317,7 @@ func TestSession_ManyColdCallersMakeOneLogin(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, source *vault.Source) {
 		f.set(func() { f.delay = time.Second })
 		herd(t, source)
-		counts(t, f, map[string]int{"login": 1, "mount": 1, "read": 1000})
+		counts(t, f, map[string]int{"login": 1, "mount": 1, "read": callers})
 	})
 }
 
@@ -333,11 +333,13 @@ func TestSession_ManyColdCallersOfACacheMakeOneRead(t *testing.T) {
 	})
 }
 
-// herd reads a source from a thousand goroutines.
+const callers = 1000
+
+// herd reads a source from as many goroutines.
 func herd(t *testing.T, source tokensource.TokenSource) {
 	t.Helper()
 	var wg sync.WaitGroup
-	for range 1000 {
+	for range callers {
 		wg.Go(func() {
 			if tok, err := source.Token(t.Context()); err != nil || tok.Reveal() != secretA {
 				t.Errorf("Token: %v", err)

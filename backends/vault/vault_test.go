@@ -177,8 +177,9 @@ func TestSource_FindsTheVersionOfTheStore(t *testing.T) {
 	server := realvault.Shared(t)
 	root := server.Root(t, "")
 	// Mounts of several elements, one of which ends where the other begins.
-	write(t, root, "sys/mounts/teams/kv", map[string]any{"type": "kv", "options": map[string]any{"version": "2"}})
-	write(t, root, "sys/mounts/teams/old", map[string]any{"type": "kv"})
+	teams := unique("teams")
+	write(t, root, "sys/mounts/"+teams+"/kv", map[string]any{"type": "kv", "options": map[string]any{"version": "2"}})
+	write(t, root, "sys/mounts/"+teams+"/old", map[string]any{"type": "kv"})
 	for name, test := range map[string]struct {
 		mount, path string
 		version     int
@@ -186,13 +187,13 @@ func TestSource_FindsTheVersionOfTheStore(t *testing.T) {
 	}{
 		"v1, looked up":                {mount: "kv", path: "a/b"},
 		"v2, looked up":                {mount: "secret", path: "a/b", version: 2},
-		"v2 with a slash in its mount": {mount: "teams/kv", path: "a/b", version: 2},
-		"v1 with a slash in its mount": {mount: "teams/old", path: "a/b"},
+		"v2 with a slash in its mount": {mount: teams + "/kv", path: "a/b", version: 2},
+		"v1 with a slash in its mount": {mount: teams + "/old", path: "a/b"},
 		"v1 by option":                 {mount: "kv", path: "a/c", options: vault.Options{KVVersion: 1}},
 		"v2 by option":                 {mount: "secret", path: "a/c", version: 2, options: vault.Options{KVVersion: 2}},
-		"v1 by options":                {mount: "teams/old", path: "d", options: vault.Options{KVVersion: 1, Mount: "teams/old"}},
-		"v2 by options":                {mount: "teams/kv", path: "d", version: 2, options: vault.Options{KVVersion: 2, Mount: "/teams/kv/"}},
-		"v2 in a named mount":          {mount: "teams/kv", path: "e", version: 2, options: vault.Options{Mount: "teams/kv"}},
+		"v1 by options":                {mount: teams + "/old", path: "d", options: vault.Options{KVVersion: 1, Mount: teams + "/old"}},
+		"v2 by options":                {mount: teams + "/kv", path: "d", version: 2, options: vault.Options{KVVersion: 2, Mount: "/" + teams + "/kv/"}},
+		"v2 in a named mount":          {mount: teams + "/kv", path: "e", version: 2, options: vault.Options{Mount: teams + "/kv"}},
 		"v2, a path that begins data/": {mount: "secret", path: "data/x", version: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -241,32 +242,6 @@ func TestSource_ReturnsTheExactVersion(t *testing.T) {
 	}
 }
 
-func TestSource_MissingAndDeletedVersions(t *testing.T) {
-	server := realvault.Shared(t)
-	root := server.Root(t, "")
-	path := unique("deleted")
-	for range 3 {
-		stores[1].set(t, root, path, map[string]any{"api_key": secretA})
-	}
-	write(t, root, "secret/delete/"+path, map[string]any{"versions": []int{1, 3}})
-	write(t, root, "secret/destroy/"+path, map[string]any{"versions": []int{2}})
-	for _, test := range []struct {
-		version int
-		kind    error
-		text    string
-	}{
-		{0, tokensource.ErrInvalid, "version 3 of the secret was deleted at 20"},
-		{1, tokensource.ErrInvalid, "version 1 of the secret was deleted at 20"},
-		{2, tokensource.ErrInvalid, "version 2 of the secret was destroyed"},
-		{9, tokensource.ErrNotFound, "no version 9"},
-	} {
-		source := newSource(t, server.Root(t, ""), "secret/"+path, vault.Options{Version: test.version})
-		refused(t, source, test.kind, test.text, server.RootToken)
-	}
-	source := newSource(t, server.Root(t, ""), "kv/x", vault.Options{Version: 1})
-	refused(t, source, tokensource.ErrInvalid, "keeps no versions")
-}
-
 func TestSource_UnusableSecrets(t *testing.T) {
 	server := realvault.Shared(t)
 	root := server.Root(t, "")
@@ -276,16 +251,13 @@ func TestSource_UnusableSecrets(t *testing.T) {
 		kind  error
 		text  string
 	}{
-		"no such field":    {map[string]any{"password": secretA}, "", tokensource.ErrInvalid, `no field "api_key"`},
-		"no such field #2": {map[string]any{"api_key": secretA}, "key", tokensource.ErrInvalid, `no field "key"`},
-		"a number":         {map[string]any{"api_key": 12345678}, "", tokensource.ErrInvalid, `"api_key" holds a number`},
-		"a boolean":        {map[string]any{"api_key": true}, "", tokensource.ErrInvalid, "a boolean"},
-		"null":             {map[string]any{"api_key": nil}, "", tokensource.ErrInvalid, "null"},
-		"an object":        {map[string]any{"api_key": map[string]any{"v": secretA}}, "", tokensource.ErrInvalid, "an object"},
-		"a list":           {map[string]any{"api_key": []string{secretA}}, "", tokensource.ErrInvalid, "a list"},
-		"empty":            {map[string]any{"api_key": ""}, "", tokensource.ErrInvalid, "empty"},
-		"1 MiB":            {map[string]any{"api_key": strings.Repeat("a", 1<<20)}, "", tokensource.ErrInvalid, "1048576 bytes"},
-		"too much":         {tooMuch(), "", tokensource.ErrUnavailable, "longer than 8 MiB"},
+		"no such field": {map[string]any{"password": secretA}, "", tokensource.ErrInvalid, `no field "api_key"`},
+		"a number":      {map[string]any{"api_key": 12345678}, "", tokensource.ErrInvalid, `"api_key" holds a number`},
+		"a boolean":     {map[string]any{"api_key": true}, "", tokensource.ErrInvalid, "a boolean"},
+		"null":          {map[string]any{"api_key": nil}, "", tokensource.ErrInvalid, "null"},
+		"an object":     {map[string]any{"api_key": map[string]any{"v": secretA}}, "", tokensource.ErrInvalid, "an object"},
+		"a list":        {map[string]any{"api_key": []string{secretA}}, "", tokensource.ErrInvalid, "a list"},
+		"too much":      {tooMuch(), "", tokensource.ErrUnavailable, "longer than 8 MiB"},
 	} {
 		for _, k := range stores {
 			t.Run(name+" "+k.name, func(t *testing.T) {
@@ -305,21 +277,6 @@ func tooMuch() map[string]any {
 		data[strconv.Itoa(i)] = strings.Repeat("a", 1<<20)
 	}
 	return data
-}
-
-func TestSource_PathsWithSpecialCharacters(t *testing.T) {
-	server := realvault.Shared(t)
-	root := server.Root(t, "")
-	for _, path := range []string{"with space", "a#b", "a?version=1", "a%2fb", "100%", "größe/日本", "a+b", "a&b=c", "a,b", "a:b", "dot.dot", "a@b"} {
-		for _, k := range stores {
-			k.set(t, root, path, map[string]any{"field " + path: secretA})
-			source := newSource(t, server.Root(t, ""), k.mount+"/"+path, vault.Options{Field: "field " + path})
-			tok, err := source.Token(t.Context())
-			if err != nil || tok.Reveal() != secretA {
-				t.Errorf("%s of %s: %v", path, k.name, err)
-			}
-		}
-	}
 }
 
 func TestNew_RefusesWhatCannotBeRight(t *testing.T) {
@@ -355,22 +312,10 @@ func TestSource_PathOfAnotherKindOfMount(t *testing.T) {
 	refused(t, newSource(t, server.Root(t, ""), "sys/mounts", vault.Options{}), tokensource.ErrInvalid, "isn't in a key/value store")
 	refused(t, newSource(t, server.Root(t, ""), "nowhere/x", vault.Options{}), tokensource.ErrDenied, "no such mount")
 	refused(t, newSource(t, server.Root(t, ""), "secret/x", vault.Options{KVVersion: 1}), tokensource.ErrInvalid, "KVVersion wrong")
+	refused(t, newSource(t, server.Root(t, ""), "kv/x", vault.Options{Version: 1}), tokensource.ErrInvalid, "keeps no versions")
 	k := kv{mount: "kv", version: 1}
 	k.set(t, server.Root(t, ""), "data/x", map[string]any{"api_key": secretA})
 	refused(t, newSource(t, server.Root(t, ""), "kv/x", vault.Options{KVVersion: 2}), tokensource.ErrInvalid, "KVVersion wrong")
-}
-
-func TestSource_RotatedBetweenReads(t *testing.T) {
-	server := realvault.Shared(t)
-	root := server.Root(t, "")
-	for _, k := range stores {
-		path := unique("rotated")
-		source := newSource(t, server.Root(t, ""), k.mount+"/"+path, vault.Options{})
-		for _, secret := range []string{secretA, secretB, secretA} {
-			k.set(t, root, path, map[string]any{"api_key": secret})
-			want(t, source, secret)
-		}
-	}
 }
 
 // BenchmarkSource measures one read of a version 2 store.

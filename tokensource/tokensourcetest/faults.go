@@ -65,11 +65,14 @@ const (
 	// Redirected: the answer leads to another host, which must not be asked
 	// anything. ErrUnavailable or ErrInvalid.
 	Redirected Fault = "Redirected"
-	// UnknownCA: the server's certificate is of a stranger. ErrUnavailable.
+	// UnknownCA: the server's certificate is of an unknown authority, and the
+	// error says so in these words. ErrUnavailable.
 	UnknownCA Fault = "UnknownCA"
-	// ExpiredCertificate: the server's certificate has ended. ErrUnavailable.
+	// ExpiredCertificate: the server's certificate has expired, and the error
+	// says so. ErrUnavailable.
 	ExpiredCertificate Fault = "ExpiredCertificate"
-	// WrongHost: the certificate is for another host name. ErrUnavailable.
+	// WrongHost: the server's certificate is for another host name, and the
+	// error says so. ErrUnavailable.
 	WrongHost Fault = "WrongHost"
 	// CutInHalf: the connection ends within the answer. ErrUnavailable.
 	CutInHalf Fault = "CutInHalf"
@@ -85,9 +88,9 @@ type row struct {
 	fault  Fault
 	what   string
 	kinds  []error
-	breaks bool   // it happens after the first read
-	heals  bool   // it must be shown to end
-	says   string // is in the error's text
+	breaks bool     // it happens after the first read
+	heals  bool     // it must be shown to end
+	says   []string // are in the error's text
 }
 
 var table = []row{
@@ -109,9 +112,9 @@ var table = []row{
 	{fault: OddNamed, what: "a secret of an odd name"},
 	{fault: Rotated, what: "a token that is replaced between two reads", breaks: true},
 	{fault: Redirected, what: "a redirect to another host", kinds: []error{tokensource.ErrUnavailable, tokensource.ErrInvalid}, heals: true},
-	{fault: UnknownCA, what: "a certificate of an unknown authority", kinds: unavailable, heals: true, says: "certificate"},
-	{fault: ExpiredCertificate, what: "a certificate that has expired", kinds: unavailable, heals: true, says: "certificate"},
-	{fault: WrongHost, what: "a certificate for another host", kinds: unavailable, heals: true, says: "certificate"},
+	{fault: UnknownCA, what: "a certificate of an unknown authority", kinds: unavailable, heals: true, says: []string{"certificate", "authority"}},
+	{fault: ExpiredCertificate, what: "a certificate that has expired", kinds: unavailable, heals: true, says: []string{"certificate", "expired"}},
+	{fault: WrongHost, what: "a certificate for another host", kinds: unavailable, heals: true, says: []string{"certificate", "name"}},
 	{fault: CutInHalf, what: "an answer that is cut in half", kinds: unavailable, heals: true},
 	{fault: ServerError, what: "an answer of 5xx", kinds: unavailable, heals: true},
 	{fault: ForeignAnswer, what: "an answer that isn't the store's", kinds: []error{tokensource.ErrUnavailable, tokensource.ErrInvalid, tokensource.ErrDenied}, heals: true},
@@ -266,7 +269,7 @@ func (r row) check(t *testing.T, err error, s Scene) {
 		t.Errorf("the error is %v, want the kind %v", err, errors.Join(r.kinds...))
 	}
 	text := err.Error()
-	for _, want := range []string{r.says, s.Says} {
+	for _, want := range append(r.says, s.Says) {
 		if !strings.Contains(text, want) {
 			t.Errorf("the error is %v, want %q in it", err, want)
 		}

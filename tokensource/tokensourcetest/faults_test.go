@@ -88,6 +88,8 @@ func (s *webSource) fail(kind error, message string, cause error) error {
 	switch s.fault {
 	case "says too little":
 		message = "no"
+	case "doesn't look at the certificate":
+		message = "no answer of the certificate's server"
 	case "says too much":
 		message = strings.Repeat(message+", ", 100)
 	case "calls all missing":
@@ -183,7 +185,7 @@ func (s *webSource) ask(ctx context.Context, path, key, value string) (string, e
 		return "", s.fail(tokensource.ErrUnavailable, "the context has ended", ctx.Err())
 	}
 	if err != nil {
-		return "", s.fail(tokensource.ErrUnavailable, "no answer, or one with a bad certificate", err)
+		return "", s.fail(tokensource.ErrUnavailable, "no answer; if it is the certificate: "+inWords(err), err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
@@ -209,6 +211,20 @@ func (s *webSource) ask(ctx context.Context, path, key, value string) (string, e
 		return "", s.fail(tokensource.ErrInvalid, text, nil)
 	}
 	return string(body), nil
+}
+
+// inWords says what is wrong with a certificate.
+func inWords(err error) string {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "an unknown authority"
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "another name"
+	}
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
+		return "it has expired"
+	}
+	return "it is good"
 }
 
 // runWebFaults runs the suite over a webStore and a source with a fault.
@@ -319,6 +335,7 @@ func TestRunFaults_FailsABadBackend(t *testing.T) {
 		"ignores its context":                    {"Stalled"},
 		"serves all in the context of the first": {"Stalled"},
 		"follows redirects":                      {"Redirected"},
+		"doesn't look at the certificate":        {"UnknownCA", "ExpiredCertificate", "WrongHost"},
 		"trusts anyone":                          {"UnknownCA", "ExpiredCertificate", "WrongHost"},
 		"takes half for whole":                   {"CutInHalf"},
 		"takes any answer":                       {"ForeignAnswer"},
@@ -327,7 +344,7 @@ func TestRunFaults_FailsABadBackend(t *testing.T) {
 		"says too little":                        {"Denied"},
 		"says too much":                          {"DownLater"},
 		"calls all missing":                      {"DownAtStart", "DownLater", "Denied", "WrongCredentials", "VersionDeleted", "ServerError", "NotJSON", "FieldMissing"},
-		"remembers its token":                    {"Rotated", "DownLater"},
+		"remembers its token":                    {"Rotated"},
 		"remembers its failure":                  {"DownAtStart", "SecretMissing", "UnknownCA"},
 		"logs in once":                           {"ExpiredCredentials"},
 		"escapes no names":                       {"OddNamed"},
