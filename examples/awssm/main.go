@@ -3,12 +3,14 @@
 //	go run ./examples/awssm -secret prod/packagecloud -field token user/repo ubuntu/noble demo_1.0_amd64.deb
 //
 // AWS credentials and region come from where AWS's own tools find them: AWS_*
-// variables, the shared files, the role of the container or the machine. They
-// need the permission of policy.json; put your region, account and secret into
-// its ARN. The question marks are for the six characters that AWS appends.
+// variables, the shared files, the role of the container or the machine. They need
+// the permission of policy.json; put your region, account and secret into its ARN,
+// whose question marks are for the six characters that AWS appends. A secret under
+// a KMS key of your own takes kms:Decrypt on that key besides.
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -26,44 +28,37 @@ func main() {
 	log.SetFlags(0)
 	secret := flag.String("secret", "prod/packagecloud", "`name` or ARN of the secret")
 	field := flag.String("field", "", "`key` of the token, if the secret is JSON, as the AWS console makes it")
-	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: awssm [flags] user/repo distribution file")
-		flag.PrintDefaults()
-	}
 	flag.Parse()
-	owner, name, ok := strings.Cut(flag.Arg(0), "/")
-	if !ok || flag.NArg() != 3 {
-		flag.Usage()
-		os.Exit(2)
+	if flag.NArg() != 3 {
+		log.Fatal("usage: awssm [-secret name] [-field key] user/repo distribution file")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-
-	client, err := connect(ctx, *secret, *field)
-	if err != nil {
+	if err := push(ctx, *secret, *field, flag.Arg(0), flag.Arg(1), flag.Arg(2)); err != nil {
 		log.Fatal(err)
 	}
-	pkg, err := client.Repository(owner, name).Upload(ctx, packagecloud.File(flag.Arg(2)), &packagecloud.UploadOptions{Distribution: flag.Arg(1)})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Printf("pushed %s %s to %s\n", pkg.Name, pkg.Version, pkg.Distribution)
 }
 
-// connect makes a client whose token is read at its first request, once, and
-// again when it gets old or packagecloud refuses it.
-func connect(ctx context.Context, secret, field string) (*packagecloud.Client, error) {
+func push(ctx context.Context, secret, field, repository, distribution, path string) error {
 	source, err := awssm.Open(ctx, secret, awssm.Options{Field: field})
 	if err != nil {
-		return nil, err
+		return err
 	}
+	// Read at the first request, once, and again when packagecloud refuses the token.
 	cached, err := tokensource.Cache(source, tokensource.CacheOptions{})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	options := []packagecloud.Option{packagecloud.WithApplication("awssm-example/1.0")}
-	if url := os.Getenv(packagecloud.EnvURL); url != "" {
-		options = append(options, packagecloud.WithBaseURL(url))
+	client, err := packagecloud.New(cached, packagecloud.WithApplication("awssm-example/1.0"),
+		packagecloud.WithBaseURL(cmp.Or(os.Getenv(packagecloud.EnvURL), packagecloud.DefaultBaseURL)))
+	if err != nil {
+		return err
 	}
-	return packagecloud.New(cached, options...)
+	owner, name, _ := strings.Cut(repository, "/")
+	pkg, err := client.Repository(owner, name).Upload(ctx, packagecloud.File(path), &packagecloud.UploadOptions{Distribution: distribution})
+	if err != nil {
+		return err
+	}
+	fmt.Println("pushed", pkg.Distribution, pkg.Filename)
+	return nil
 }

@@ -1,10 +1,8 @@
 // Conjur lists the packages of a repository with a token that CyberArk Conjur keeps.
 // It is made for a pod, which logs in with the token of its service account:
 //
-//	CONJUR_APPLIANCE_URL=https://conjur.acme.example CONJUR_ACCOUNT=acme \
-//	CONJUR_CERT_FILE=/etc/conjur/ca.pem \
-//	CONJUR_AUTHN_JWT_SERVICE_ID=k8s-prod \
-//	JWT_TOKEN_PATH=/var/run/secrets/tokens/conjur \
+//	CONJUR_APPLIANCE_URL=https://conjur.acme.example CONJUR_ACCOUNT=acme CONJUR_CERT_FILE=/etc/conjur/ca.pem \
+//	CONJUR_AUTHN_JWT_SERVICE_ID=k8s-prod JWT_TOKEN_PATH=/var/run/secrets/tokens/conjur \
 //		conjur -variable prod/packagecloud/token user/repo
 //
 // Elsewhere all of Conjur's settings serve as they are: ~/.conjurrc, an API key in
@@ -13,11 +11,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"log"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -30,42 +28,38 @@ import (
 func main() {
 	log.SetFlags(0)
 	variable := flag.String("variable", "prod/packagecloud/token", "`id` of the variable")
-	field := flag.String("field", "", "`name` of the token, if the variable holds JSON")
-	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: conjur [flags] user/repo")
-		flag.PrintDefaults()
-	}
 	flag.Parse()
-	owner, name, ok := strings.Cut(flag.Arg(0), "/")
-	if !ok || flag.NArg() != 1 {
-		flag.Usage()
-		os.Exit(2)
+	if flag.NArg() != 1 {
+		log.Fatal("usage: conjur [-variable id] user/repo")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-
-	client, err := connect(*variable, *field)
-	if err != nil {
+	if err := list(ctx, *variable, flag.Arg(0)); err != nil {
 		log.Fatal(err)
-	}
-	for pkg, err := range client.Repository(owner, name).Packages(ctx, nil) {
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(pkg.Filename)
 	}
 }
 
-// connect makes a client whose token is read at its first request, once, and again
-// when it gets old or packagecloud refuses it. What happens to it goes to the log.
-func connect(variable, field string) (*packagecloud.Client, error) {
-	source, err := conjur.New(variable, conjur.Options{Field: field})
+func list(ctx context.Context, variable, repository string) error {
+	source, err := conjur.New(variable, conjur.Options{})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	cached, err := tokensource.Cache(source, tokensource.CacheOptions{OnEvent: tokensource.LogEvents(slog.Default())})
+	// Read at the first request, once, and again when packagecloud refuses the token.
+	cached, err := tokensource.Cache(source, tokensource.CacheOptions{})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return packagecloud.New(cached, packagecloud.WithApplication("conjur-example/1.0"))
+	client, err := packagecloud.New(cached, packagecloud.WithApplication("conjur-example/1.0"),
+		packagecloud.WithBaseURL(cmp.Or(os.Getenv(packagecloud.EnvURL), packagecloud.DefaultBaseURL)))
+	if err != nil {
+		return err
+	}
+	owner, name, _ := strings.Cut(repository, "/")
+	for pkg, err := range client.Repository(owner, name).Packages(ctx, nil) {
+		if err != nil {
+			return err
+		}
+		fmt.Println(pkg.Distribution, pkg.Filename)
+	}
+	return nil
 }

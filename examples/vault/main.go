@@ -1,7 +1,7 @@
-// Vault watches a repository with a token that HashiCorp Vault keeps: once a
-// minute it counts the packages, for as long as it runs.
+// Vault watches a repository with a token that HashiCorp Vault keeps: it counts the
+// packages, once a minute, for as long as it runs.
 //
-//	go run ./examples/vault -jwt-role packagecloud -jwt /run/secrets/id-token user/repo
+//	go run ./examples/vault -role packagecloud -jwt /run/secrets/id-token user/repo
 //
 // The server is VAULT_ADDR. It logs in with a JWT that the platform renews in a
 // file; without -jwt, with what the vault command would use, such as VAULT_TOKEN. The
@@ -10,11 +10,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -28,53 +29,57 @@ import (
 func main() {
 	log.SetFlags(0)
 	path := flag.String("path", "secret/packagecloud", "`path` of the secret, as for vault kv get")
-	role := flag.String("jwt-role", "", "`role` to log in with")
+	role := flag.String("role", "packagecloud", "`role` to log in to with the JWT")
 	jwt := flag.String("jwt", "", "`file` of the JWT to log in with")
+	every := flag.Duration("every", time.Minute, "`time` between the counts")
 	flag.Parse()
-	owner, name, ok := strings.Cut(flag.Arg(0), "/")
-	if !ok {
+	if flag.NArg() != 1 {
 		log.Fatal("usage: vault [flags] user/repo")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-
 	var options vault.Options
 	if *jwt != "" {
 		options.Auth = vault.JWT{Role: *role, Token: vault.File(*jwt)}
 	}
-	source, err := vault.New(nil, *path, options)
-	if err != nil {
+	if err := watch(ctx, *path, options, flag.Arg(0), *every); err != nil {
 		log.Fatal(err)
 	}
-	cached, err := tokensource.Cache(source, tokensource.CacheOptions{OnEvent: tokensource.LogEvents(slog.Default())})
+}
+
+func watch(ctx context.Context, path string, options vault.Options, repository string, every time.Duration) error {
+	source, err := vault.New(nil, path, options)
 	if err != nil {
-		log.Fatal(err)
+		return err
+	}
+	cached, err := tokensource.Cache(source, tokensource.CacheOptions{})
+	if err != nil {
+		return err
 	}
 	go cached.Run(ctx) // keeps the Vault token alive between the counts
-	client, err := packagecloud.New(cached, packagecloud.WithApplication("vault-example/1.0"))
+	client, err := packagecloud.New(cached, packagecloud.WithApplication("vault-example/1.0"),
+		packagecloud.WithBaseURL(cmp.Or(os.Getenv(packagecloud.EnvURL), packagecloud.DefaultBaseURL)))
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	for tick := time.Tick(time.Minute); ctx.Err() == nil; {
-		count, err := count(ctx, client.Repository(owner, name))
-		if err != nil {
-			log.Print(err) // an outage passes
-		} else {
-			fmt.Printf("%d packages\n", count)
+	owner, name, _ := strings.Cut(repository, "/")
+	for tick := time.Tick(every); ctx.Err() == nil; {
+		n, err := 0, error(nil)
+		for _, err = range client.Repository(owner, name).Packages(ctx, nil) {
+			n++ // an error is the last element
+		}
+		switch {
+		case err == nil:
+			fmt.Println(n, "packages")
+		case errors.Is(err, tokensource.ErrUnavailable):
+			log.Print(err) // an outage of Vault passes
+		case ctx.Err() == nil:
+			return err
 		}
 		select {
 		case <-tick:
 		case <-ctx.Done():
 		}
 	}
-}
-
-func count(ctx context.Context, repo *packagecloud.Repository) (n int, err error) {
-	for _, err := range repo.Packages(ctx, nil) {
-		if err != nil {
-			return 0, err
-		}
-		n++
-	}
-	return n, nil
+	return nil
 }
