@@ -155,14 +155,9 @@ func (c Content) prepare() (Content, error) {
 	// Paths of either system, whichever this program runs on.
 	c.Name = c.Name[lastSeparator(c.Name)+1:]
 	if c.Name == "" || c.Name == "." || c.Name == ".." {
-		return c, fmt.Errorf("packagecloud: the content needs a file name")
+		return c, errors.New("packagecloud: the content needs a file name; set Content.Name to the package's")
 	}
-	for _, r := range c.Name {
-		if r < 0x20 || r == 0x7f {
-			return c, fmt.Errorf("packagecloud: the file name %q contains a control character", c.Name)
-		}
-	}
-	return c, nil
+	return c, checkName(c.Name)
 }
 
 func lastSeparator(path string) int {

@@ -148,7 +148,7 @@ func lookup(groups map[string][]Distribution, group, name string) (place, error)
 	case len(matches) > 1:
 		return place{}, fmt.Errorf("packagecloud: the distribution %q is ambiguous for %s packages: %w", shorten(name, 100), group, ErrInvalid)
 	case len(all) == 0:
-		return place{}, fmt.Errorf("packagecloud: the server has no distributions for %s packages: %w", group, ErrInvalid)
+		return place{}, fmt.Errorf("packagecloud: the server has no distributions for %s packages; correct UploadOptions.Type: %w", shorten(group, 100), ErrInvalid)
 	case name == "" && len(all) == 1:
 		return all[0], nil
 	case name == "":

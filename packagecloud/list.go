@@ -63,6 +63,10 @@ func (r *Repository) Search(ctx context.Context, options *SearchOptions) iter.Se
 	}
 	query := url.Values{}
 	for name, value := range map[string]string{"q": options.Query, "dist": options.Distribution, "filter": options.Type, "arch": options.Architecture} {
+		if len(value) > maxName {
+			err := fmt.Errorf("packagecloud: %.20q... is %d bytes long, more than the %d that a search takes; shorten it", value, len(value), maxName)
+			return func(yield func(*Package, error) bool) { yield(nil, err) }
+		}
 		if value != "" {
 			query.Set(name, value)
 		}

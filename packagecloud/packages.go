@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -189,8 +190,8 @@ var errNilPackage = errors.New("packagecloud: the package is nil")
 // "ubuntu/noble"; an empty one finds it anywhere. ErrNotFound says that there
 // is none; several in different places are an error that lists them.
 func (r *Repository) Find(ctx context.Context, distribution, filename string) (*Package, error) {
-	if filename == "" {
-		return nil, errors.New("packagecloud: Find needs a file name")
+	if err := checkName(filename); err != nil {
+		return nil, err
 	}
 	var found []*Package
 	for pkg, err := range r.search(ctx, filename, distribution) {
@@ -358,8 +359,10 @@ func (r *Repository) address(pkg *Package, suffix string) (string, error) {
 	switch index, version, ok := strings.Cut(pkg.Distribution, "/"); {
 	case pkg.Type == "gem" || index == "RubyGem" || index == "gems":
 		elements = []string{"gems"}
-	case ok:
+	case index == "java": // its version is followed by the group
 		elements = append([]string{index}, strings.Split(version, "/")...)
+	case ok:
+		elements = []string{index, version}
 	case index == "python", index == "node", index == "anyfile":
 		elements = []string{index, "1"}
 	case index == "helm":
@@ -372,6 +375,9 @@ func (r *Repository) address(pkg *Package, suffix string) (string, error) {
 		return "", err
 	}
 	if path += suffix; pkg.Scope != "" {
+		if err := checkName(pkg.Scope); err != nil {
+			return "", err
+		}
 		path += "?" + url.Values{"scope": {pkg.Scope}}.Encode()
 	}
 	return path, nil
@@ -384,10 +390,13 @@ func (r *Repository) owns(address string) error {
 	if err != nil {
 		return errors.New("packagecloud: a URL of the server is malformed")
 	}
+	if slices.ContainsFunc(strings.Split(u.Path, "/"), func(e string) bool { return e == "." || e == ".." }) {
+		return errors.New("packagecloud: the address that the package has on the server leads elsewhere; list the packages again")
+	}
 	_, rest, ok := strings.Cut(u.Path, "/api/v1/repos/")
 	if elements := strings.SplitN(rest, "/", 3); ok && len(elements) == 3 &&
 		(!strings.EqualFold(elements[0], r.owner) || !strings.EqualFold(elements[1], r.name)) {
-		return fmt.Errorf("packagecloud: the package is in %s/%s, not in %s; call the method of its own repository", elements[0], elements[1], r)
+		return fmt.Errorf("packagecloud: the package is in %s/%s, not in %s; call the method of its own repository", shorten(elements[0], 100), shorten(elements[1], 100), r)
 	}
 	return nil
 }

@@ -102,7 +102,7 @@ type CreateRepositoryOptions struct {
 // returns the address of its web page. One that exists is ErrExists.
 // https://packagecloud.io/docs/api#resource_repositories_method_create
 func (c *Client) CreateRepository(ctx context.Context, name string, options *CreateRepositoryOptions) (string, error) {
-	if _, err := apiPath(name); err != nil {
+	if err := checkName(name); err != nil {
 		return "", err
 	}
 	private := "0"

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/packagecloud-go/sdk/tokensource"
 )
@@ -39,17 +40,37 @@ type request struct {
 	authenticator http.RoundTripper                      // used instead of the client's, for a read token
 }
 
-// apiPath joins escaped path elements below /api/v1. An element that can't be a
-// name is an error: it would change the path's meaning.
+// maxName is more bytes than a name of the API or of a file system has.
+const maxName = 1024
+
+// checkName refuses what can't be the name of an owner, a repository, a part of
+// a distribution or a file, and would change the path that it is put into: a
+// server or proxy may decode the path before it looks for slashes.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("packagecloud: a name is empty; the owner, the repository, the distribution and the file each need one")
+	case len(name) > maxName:
+		return fmt.Errorf("packagecloud: %.20q... is %d bytes long, more than the %d a name may have; is it a name at all?", name, len(name), maxName)
+	case strings.ContainsFunc(name, isControl):
+		return fmt.Errorf("packagecloud: the name %.100q has a control character; leave it out", name)
+	case !utf8.ValidString(name): // JSON can't spell it
+		return fmt.Errorf("packagecloud: the name %.100q isn't UTF-8; rename the file, or convert the name", name)
+	case name == "." || name == ".." || strings.ContainsAny(name, `/\`):
+		return fmt.Errorf("packagecloud: %.100q can't be the name of an owner, repository, distribution or file; give the name alone, without a path", name)
+	}
+	return nil
+}
+
+func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
+
+// apiPath joins escaped names below /api/v1.
 func apiPath(elements ...string) (string, error) {
 	var b strings.Builder
 	b.WriteString("/api/v1")
 	for _, e := range elements {
-		if e == "" || e == "." || e == ".." || strings.ContainsAny(e, "\x00\r\n") {
-			return "", fmt.Errorf("packagecloud: %q can't be a name of an owner, repository, distribution or file", shorten(e, 100))
-		}
-		if len(e) > 1024 {
-			return "", fmt.Errorf("packagecloud: a name of %d bytes is too long", len(e))
+		if err := checkName(e); err != nil {
+			return "", err
 		}
 		b.WriteByte('/')
 		b.WriteString(url.PathEscape(e))
