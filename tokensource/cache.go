@@ -67,7 +67,8 @@ type CachedSource struct {
 	timer    *time.Timer // until due or end
 	pace     int         // refreshes in a row that brought nothing usable
 	previous string      // fingerprint of the last token seen
-	stale    bool        // EventServedStale was sent in this cycle
+	aged     bool        // current is past RefreshAfter
+	stale    bool        // and was served so: EventServedStale was sent
 
 	rejected Token     // answered 401; source may still return it
 	until    time.Time // rejected counts up to here
@@ -121,21 +122,28 @@ func (c *CachedSource) Token(ctx context.Context) (Token, error) {
 	if p := c.fast.Load(); p != nil {
 		return Token{p: p}, nil
 	}
-	return c.slow(ctx)
+	return c.slow(ctx, true)
 }
 
-func (c *CachedSource) slow(ctx context.Context) (Token, error) {
+// slow is a read by a caller, or by Run, whom it serves nothing.
+func (c *CachedSource) slow(ctx context.Context, caller bool) (Token, error) {
 	c.mu.Lock()
 	now := time.Now()
 	if c.live(now) {
 		tok := c.current
-		var events []Event
-		if c.call == nil && !now.Before(c.due) {
+		due := c.call == nil && !now.Before(c.due)
+		c.aged = c.aged || due
+		report := caller && c.aged && !c.stale
+		c.stale = c.stale || report
+		switch {
+		case due:
 			c.start(now)
-			if !c.stale {
-				c.stale = true
-				events = append(events, c.event(EventServedStale, tok))
-			}
+		case report:
+			c.publish(now)
+		}
+		var events []Event
+		if report {
+			events = append(events, c.event(EventServedStale, tok))
 		}
 		c.mu.Unlock()
 		c.emit(events...)
@@ -191,7 +199,8 @@ func (c *CachedSource) publish(now time.Time) {
 		return
 	}
 	waiting := now.Before(c.due)
-	if (waiting || c.call != nil) && !c.options.ReadClock {
+	told := c.stale || !c.aged // else the next read comes by, to report it
+	if (waiting || c.call != nil) && told && !c.options.ReadClock {
 		c.fast.Store(c.current.p)
 	} else {
 		c.fast.Store(nil)
@@ -291,7 +300,7 @@ func (c *CachedSource) accept(now time.Time, tok Token) error {
 	if !expiry.IsZero() && !now.Before(expiry) {
 		return NewError(name(c.source), ErrInvalid, "the token expired at "+expiry.UTC().Format(time.RFC3339), nil)
 	}
-	c.current, c.fetched, c.stale = tok, now, false
+	c.current, c.fetched, c.aged, c.stale = tok, now, false, false
 	c.failures, c.since, c.err = 0, time.Time{}, nil
 	c.end = now.Add(c.options.MaxStale)
 	if !expiry.IsZero() && expiry.Before(c.end) {
@@ -416,7 +425,7 @@ func (c *CachedSource) Run(ctx context.Context) error {
 		wg.Go(func() { r.Run(ctx) })
 	}
 	for {
-		c.slow(ctx)
+		c.slow(ctx, false)
 		timer := time.NewTimer(c.untilDue())
 		select {
 		case <-ctx.Done():

@@ -940,6 +940,43 @@ func TestCache_RunKeepsTheTokenWarm(t *testing.T) {
 	})
 }
 
+func TestCache_ReportsAStaleTokenWhenSomebodyIsServedIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var events tokensourcetest.Recorder
+		source := tokensourcetest.NewSource("abc")
+		c := cache(t, source, tokensource.CacheOptions{OnEvent: events.Record})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go c.Run(ctx)
+		count := func() int { return len(events.Events(tokensource.EventServedStale)) }
+		time.Sleep(time.Hour)
+		wantToken(t, c, "abc")
+		source.Fail(errDown)
+		time.Sleep(10 * time.Minute)
+		if n := count(); n != 0 {
+			t.Errorf("%d reports, though nobody was served a stale token", n)
+		}
+		for range 100 {
+			wantToken(t, c, "abc")
+			time.Sleep(time.Second)
+		}
+		if n := count(); n != 1 {
+			t.Errorf("%d reports of a token that is served stale; want 1", n)
+		}
+		if n := testing.AllocsPerRun(100, func() { c.Token(nil) }); n != 0 {
+			t.Errorf("a read of a stale token allocates %v times", n)
+		}
+		source.Set("abc")
+		time.Sleep(time.Hour)
+		source.Fail(errDown)
+		time.Sleep(10 * time.Minute)
+		wantToken(t, c, "abc")
+		if n := count(); n != 2 {
+			t.Errorf("%d reports in two outages; want 2", n)
+		}
+	})
+}
+
 func TestCache_ServesManyReadersDuringRotation(t *testing.T) {
 	source := tokensourcetest.NewSource("token-0")
 	c := cache(t, source, tokensource.CacheOptions{RefreshAfter: time.Microsecond, MaxStale: time.Hour})
