@@ -1,7 +1,10 @@
 package packagecloud
 
 import (
+	"context"
+	"errors"
 	"os"
+	"slices"
 
 	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/backends/env"
@@ -15,7 +18,7 @@ const (
 	EnvTokenSource = "PACKAGECLOUD_TOKEN_SOURCE"
 	// EnvToken holds the token itself.
 	EnvToken = "PACKAGECLOUD_TOKEN"
-	// EnvURL is the base URL that goes with either.
+	// EnvURL is the base URL.
 	EnvURL = "PACKAGECLOUD_URL"
 )
 
@@ -28,10 +31,11 @@ func WithBackends(openers ...backends.Opener) Option {
 // FromEnvironment returns a client configured as a CI job expects: its token
 // comes from the sources that PACKAGECLOUD_TOKEN_SOURCE spells, else from
 // PACKAGECLOUD_TOKEN, else from ~/.packagecloud, the file of the official CLI.
-// PACKAGECLOUD_URL is the base URL for the first two, unless [WithBaseURL] is
-// given; the file has its own. The source is cached. The environment is read
-// now, the token at the first request; that none is there yet is not an error
-// of this function.
+// PACKAGECLOUD_URL is the base URL, unless [WithBaseURL] is given; without either
+// it is the one in ~/.packagecloud, or [DefaultBaseURL]. A file that names
+// another server than PACKAGECLOUD_URL is refused when its token is asked for.
+// The source is cached. The environment is read now, the token at the first
+// request; that none is there yet is not an error of this function.
 func FromEnvironment(options ...Option) (*Client, error) {
 	cfg, err := configure(options)
 	if err != nil {
@@ -49,18 +53,29 @@ func FromEnvironment(options ...Option) (*Client, error) {
 }
 
 func environmentSource(cfg *config) (tokensource.TokenSource, error) {
-	spec, token := os.Getenv(EnvTokenSource), os.Getenv(EnvToken)
-	if spec != "" || token != "" {
-		if cfg.baseURL == "" {
-			cfg.baseURL, cfg.baseURLOrigin = os.Getenv(EnvURL), EnvURL
-		}
+	if cfg.baseURL == "" {
+		cfg.baseURL, cfg.baseURLOrigin = os.Getenv(EnvURL), EnvURL
 	}
-	switch {
-	case spec != "":
+	if spec := os.Getenv(EnvTokenSource); spec != "" {
 		openers := append([]backends.Opener{env.Opener(), file.Opener()}, cfg.openers...)
 		return backends.Parse(spec, openers...)
-	case token != "":
+	}
+	if os.Getenv(EnvToken) != "" {
 		return env.New(EnvToken), nil
 	}
-	return tokensource.Chain(env.New(EnvToken), file.CLI())
+	chain, err := tokensource.Chain(env.New(EnvToken), file.CLI())
+	return unconfigured{chain}, err
+}
+
+// unconfigured is what is left where no variable is set.
+type unconfigured struct{ *tokensource.ChainSource }
+
+// Token says what to do where there is no token.
+func (u unconfigured) Token(ctx context.Context) (tokensource.Token, error) {
+	tok, err := u.ChainSource.Token(ctx)
+	if e, ok := err.(*tokensource.ChainError); ok && errors.Is(e.Attempts[len(e.Attempts)-1], tokensource.ErrNotFound) {
+		return tok, &tokensource.ChainError{Attempts: append(slices.Clone(e.Attempts), tokensource.NewError("FromEnvironment", tokensource.ErrNotFound,
+			"set "+EnvToken+" or "+EnvTokenSource+`, or write {"url":"`+DefaultBaseURL+`","token":"..."} to ~/.packagecloud, for you alone to read`, nil))}
+	}
+	return tok, err
 }
