@@ -12,8 +12,15 @@ func SetTiming(c *Client, stall, backoff time.Duration, looks ...time.Duration) 
 	c.stall, c.backoffBase, c.unknownOutcomeAt = stall, backoff, looks
 }
 
-// IgnoresExpect tells what the client remembers of its server.
-func IgnoresExpect(c *Client) bool { return c.ignoresExpect.Load() }
+// IgnoresExpect reports whether the client remembers that its server left the
+// question unanswered.
+func IgnoresExpect(c *Client) bool { return !c.asksExpect() }
+
+// ExpectedBefore moves what the client remembers of its server into the past.
+func ExpectedBefore(c *Client, d time.Duration) {
+	before := c.ignoresExpect.Load().Add(-d)
+	c.ignoresExpect.Store(&before)
+}
 
 func ParseFields(body []byte) map[string][]string {
 	return parseFields(body, func(s string) string { return s })

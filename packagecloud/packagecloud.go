@@ -53,6 +53,10 @@ const (
 	defaultRotationWait = 10 * time.Second
 	stallTimeout        = time.Minute
 	expectTimeout       = time.Second
+	// expectAgain is how long a server isn't asked "Expect: 100-continue" after
+	// it gave no answer: it costs each upload the timeout, but may have been a
+	// slow moment.
+	expectAgain = 10 * time.Minute
 )
 
 // Client talks to one packagecloud server. It is safe for concurrent use and
@@ -68,7 +72,7 @@ type Client struct {
 	readTokens acceptedTokens // a Transport for one lives as long as its download
 
 	distributions    distributionCache
-	ignoresExpect    atomic.Bool // the server answered no "Expect: 100-continue"
+	ignoresExpect    atomic.Pointer[time.Time] // when the server left "Expect: 100-continue" unanswered
 	stall            time.Duration
 	backoffBase      time.Duration
 	unknownOutcomeAt []time.Duration // pauses before each look for a lost upload
@@ -195,6 +199,12 @@ func newClient(source tokensource.TokenSource, cfg *config) (*Client, error) {
 	}
 	c.api, c.plain = ownClient(transport), ownClient(transport.next)
 	return c, nil
+}
+
+// asksExpect reports whether a large upload asks before it sends its body.
+func (c *Client) asksExpect() bool {
+	ignored := c.ignoresExpect.Load()
+	return ignored == nil || time.Since(*ignored) > expectAgain
 }
 
 // patient makes sure that a request which asks "Expect: 100-continue" waits for

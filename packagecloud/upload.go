@@ -264,15 +264,22 @@ func (u *upload) unknown(err error) error {
 func (u *upload) post(ctx context.Context, path string, form *form) (*Package, error) {
 	c := u.repo.client
 	header := http.Header{"Content-Type": {form.contentType}, "Accept": {"application/json"}}
-	if form.size > expectFrom && !c.ignoresExpect.Load() {
+	if form.size > expectFrom && c.asksExpect() {
 		header.Set("Expect", "100-continue")
 		var continued atomic.Bool
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			Got100Continue: func() { continued.Store(true) },
+			Got100Continue: func() { // maybe late
+				continued.Store(true)
+				c.ignoresExpect.Store(nil)
+			},
 			WroteRequest: func(info httptrace.WroteRequestInfo) {
-				// Sent unasked, after a second of waiting: don't wait again.
-				if _, whole := u.transfer.state(); info.Err == nil && whole && !continued.Load() {
-					c.ignoresExpect.Store(true)
+				// Sent unasked, after a second of waiting: don't wait again soon.
+				if _, whole := u.transfer.state(); info.Err == nil && whole {
+					now := time.Now()
+					c.ignoresExpect.Store(&now)
+				}
+				if continued.Load() {
+					c.ignoresExpect.Store(nil)
 				}
 			},
 		})

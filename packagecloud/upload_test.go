@@ -320,40 +320,69 @@ func TestUpload_SmallFilesDoNotAsk(t *testing.T) {
 }
 
 func TestUpload_HostThatIgnoresTheQuestionIsRemembered(t *testing.T) {
+	client, server := newDeafServer(t)
+	upload := func() {
+		t.Helper()
+		_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes("demo-1.bin", make([]byte, 9<<20)), &packagecloud.UploadOptions{Type: "anyfile"})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		upload()
+		if !packagecloud.IgnoresExpect(client) || server.asked.Load() != 1 {
+			t.Errorf("it was asked %d times; want 1", server.asked.Load())
+		}
+	}
+	// But not for ever: it may have had a slow moment.
+	packagecloud.ExpectedBefore(client, 11*time.Minute)
+	upload()
+	if !packagecloud.IgnoresExpect(client) || server.asked.Load() != 2 {
+		t.Errorf("it was asked %d times; want 2", server.asked.Load())
+	}
+	packagecloud.ExpectedBefore(client, 11*time.Minute)
+	for n, late := range []int64{10 << 20, 1 << 20, 1} {
+		server.late.Store(late)
+		upload()
+		if packagecloud.IgnoresExpect(client) || int(server.asked.Load()) != 3+n {
+			t.Errorf("it answers after %d bytes, and was asked %d times; want %d", late, server.asked.Load(), 3+n)
+		}
+	}
+}
+
+// deafServer reads a whole request before it answers, as some proxies do, and
+// leaves "Expect: 100-continue" unanswered or answers it late.
+type deafServer struct {
+	asked atomic.Int32
+	late  atomic.Int64 // bytes of a body before the answer; 0 for none
+}
+
+func newDeafServer(t *testing.T) (*packagecloud.Client, *deafServer) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	var asked atomic.Int32
+	s := &deafServer{}
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go deafServer(conn, &asked)
+			go s.serve(conn)
 		}
 	}()
-	client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithBaseURL("http://"+l.Addr().String()),
-		packagecloud.WithHTTPClient(&http.Client{Transport: &http.Transport{ExpectContinueTimeout: 20 * time.Millisecond}}))
-	for n := range 2 {
-		_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes("demo-1.bin", make([]byte, 3<<20)), &packagecloud.UploadOptions{Type: "anyfile"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !packagecloud.IgnoresExpect(client) || asked.Load() != 1 {
-			t.Errorf("after %d uploads it has asked %d times", n+1, asked.Load())
-		}
-	}
+	return newClient(t, tokensource.Static(fakeToken), packagecloud.WithBaseURL("http://"+l.Addr().String()),
+		packagecloud.WithHTTPClient(&http.Client{Transport: &http.Transport{ExpectContinueTimeout: 20 * time.Millisecond}})), s
 }
 
-// deafServer reads a whole request before it answers, as some proxies do.
-func deafServer(conn net.Conn, asked *atomic.Int32) {
+func (s *deafServer) serve(conn net.Conn) {
 	defer conn.Close()
 	r := bufio.NewReader(conn)
 	for {
 		var length int64
+		expect := false
 		for {
 			line, err := r.ReadString('\n')
 			if err != nil {
@@ -364,8 +393,14 @@ func deafServer(conn net.Conn, asked *atomic.Int32) {
 			}
 			fmt.Sscanf(line, "content-length: %d", &length)
 			if strings.HasPrefix(line, "expect:") {
-				asked.Add(1)
+				s.asked.Add(1)
+				expect = true
 			}
+		}
+		if late := s.late.Load(); expect && late > 0 {
+			n, _ := io.CopyN(io.Discard, r, min(late, length))
+			length -= n
+			io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 		}
 		io.CopyN(io.Discard, r, length)
 		body := `{"filename":"x","anyfile":[{"index_name":"anyfile","versions":[{"id":230,"index_name":"1"}]}]}`
