@@ -60,8 +60,10 @@ func (c *canary) add(secret string) string {
 	return secret
 }
 
-func (c *canary) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(c, &slog.HandlerOptions{Level: slog.LevelDebug}))
+func (c *canary) logger() *slog.Logger { return debugLogger(c) }
+
+func debugLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // clean fails the test if v, an error mostly, shows a secret.
