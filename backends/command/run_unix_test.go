@@ -91,8 +91,6 @@ func TestSource_SpecSplitsTheCommandAtSpaces(t *testing.T) {
 func TestSource_ReadsAFieldOfJSON(t *testing.T) {
 	assertToken(t, script(t, command.Options{Field: "password"}, `printf '{"id":1,"password":"%s"}\n' $FIRST`), first)
 	assertError(t, script(t, command.Options{}, `printf '{"password":"%s"}\n' $FIRST`), tokensource.ErrInvalid, "looks like a JSON object; name the field")
-	assertError(t, script(t, command.Options{Field: "token"}, `printf '{"password":"%s"}\n' $FIRST`), tokensource.ErrInvalid, `no field "token"`)
-	assertError(t, script(t, command.Options{Field: "token"}, `echo $FIRST`), tokensource.ErrInvalid, `not a JSON object`)
 }
 
 func TestSource_PassesTheEnvironmentOn(t *testing.T) {
@@ -175,7 +173,6 @@ func TestSource_ProgramThatCannotRun(t *testing.T) {
 		}
 		return path
 	}
-	assertError(t, newCommand(t, command.Options{}, write("plain", "x", 0o600)), tokensource.ErrDenied, "may not be executed")
 	assertError(t, newCommand(t, command.Options{}, write("garbage", "\x01\x02", 0o700)), tokensource.ErrInvalid, "not one for this machine")
 	assertError(t, newCommand(t, command.Options{}, write("script", "#!/nowhere/sh\n", 0o700)), tokensource.ErrInvalid, "no such program")
 

@@ -25,19 +25,23 @@ func unset(t *testing.T, name string) {
 	os.Unsetenv(name)
 }
 
+// set stores a value that [tokensourcetest.Run] asks for.
+func set(t *testing.T, name, value string) {
+	t.Helper()
+	if strings.ContainsRune(value, 0) {
+		t.Skip("an environment variable can't hold a zero byte")
+	}
+	if err := os.Setenv(name, value); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestSource_Conforms(t *testing.T) {
 	const name = "PACKAGECLOUD_GO_TEST_TOKEN"
 	unset(t, name)
 	tokensourcetest.Run(t, tokensourcetest.Backend{
-		New: func(*testing.T) tokensource.TokenSource { return env.New(name) },
-		Set: func(t *testing.T, value string) {
-			if strings.ContainsRune(value, 0) {
-				t.Skip("an environment variable can't hold a zero byte")
-			}
-			if err := os.Setenv(name, value); err != nil {
-				t.Fatal(err)
-			}
-		},
+		New:    func(*testing.T) tokensource.TokenSource { return env.New(name) },
+		Set:    func(t *testing.T, value string) { set(t, name, value) },
 		Remove: func(t *testing.T) { os.Unsetenv(name) },
 	})
 }

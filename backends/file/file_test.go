@@ -287,14 +287,6 @@ func TestSource_ReturnsWhenItsContextEndsThoughTheFileHangs(t *testing.T) {
 	assertToken(t, source, first)
 }
 
-func TestSource_OtherFailuresAreUnavailable(t *testing.T) {
-	source := newFile(t, write(t, first, 0o600), Options{})
-	source.open = func(path string) (*os.File, error) {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("input/output error of canary-0815")}
-	}
-	assertError(t, source, tokensource.ErrUnavailable, "can't be opened")
-}
-
 func TestCredential_ReadsTheDirectoryOfSystemd(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "packagecloud"), []byte(first), 0o400))
