@@ -52,6 +52,31 @@ func ExampleRun() {
 	}
 }
 
+// The faults of a file: a store of its own says what the means of Run can't bring
+// about, and why the other rows don't apply.
+func ExampleRunFaults() {
+	_ = func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "token")
+		backend := tokensourcetest.Backend{
+			New:    func(t *testing.T) tokensource.TokenSource { return fileSource(path) },
+			Set:    func(t *testing.T, value string) { os.WriteFile(path, []byte(value), 0o600) },
+			Remove: func(t *testing.T) { os.Remove(path) },
+		}
+		tokensourcetest.RunFaults(t, tokensourcetest.StoredFaults(backend), tokensourcetest.Faults{
+			tokensourcetest.Denied: func(t *testing.T, secret string) []tokensourcetest.Scene {
+				os.WriteFile(path, []byte(secret), 0o000)
+				return []tokensourcetest.Scene{{
+					Source: fileSource(path),
+					Says:   "make the file readable",
+					Heal:   func(t *testing.T) { os.Chmod(path, 0o600) },
+				}}
+			},
+			tokensourcetest.VersionMissing: tokensourcetest.NotApplicable("a file has no versions"),
+			// and so on, until no row fails for want of a word
+		})
+	}
+}
+
 // A program's reaction to a rotation, tested without a store.
 func ExampleSource() {
 	source := tokensourcetest.NewSource("first")

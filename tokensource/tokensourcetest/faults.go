@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,9 +27,9 @@ const (
 	// DownLater: the store answers and then goes down. ErrUnavailable, while
 	// a cache in front serves the token it has; then the store comes back.
 	DownLater Fault = "DownLater"
-	// Stalled: the store takes the request and doesn't answer. A caller
-	// whose context ends returns while it still doesn't; another one, who
-	// stays, has the token when it does.
+	// Stalled: the store takes the request and doesn't answer. Callers whose
+	// contexts end return while it still doesn't; another one, who stays, has
+	// the token when it does.
 	Stalled Fault = "Stalled"
 	// WrongCredentials: the store refuses the source's own. ErrDenied.
 	WrongCredentials Fault = "WrongCredentials"
@@ -316,8 +317,9 @@ func (r row) outlive(t *testing.T, b Backend, s Scene, secret string) {
 	}
 }
 
-// leaveStalled has two callers wait for a store that doesn't answer. One leaves, and
-// must be gone before the store goes on; the other then has the token.
+// leaveStalled has callers wait for a store that doesn't answer: one whose request
+// the store has, and two who come later. The first and one of the others leave,
+// and must be gone before the store goes on; the last then has the token.
 func leaveStalled(t *testing.T, b Backend, s Scene) {
 	type answer struct {
 		tok tokensource.Token
@@ -344,20 +346,30 @@ func leaveStalled(t *testing.T, b Backend, s Scene) {
 	}
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
-	leaves, stays := ask(ctx), ask(t.Context())
+	first := ask(ctx)
 	select {
 	case <-s.Waiting:
 	case <-time.After(patience):
 		s.Heal(t)
 		t.Fatalf("the stalled store was asked nothing within %v", patience)
 	}
+	later, leaveLater := context.WithCancel(t.Context())
+	defer leaveLater()
+	waits, stayerWaits := newWatched(later), newWatched(t.Context())
+	second, stays := ask(waits), ask(stayerWaits)
+	waits.await()
+	stayerWaits.await()
 	leave()
-	a := wait(leaves, "the store is stalled, and a caller whose context ended did not return")
-	if !errors.Is(a.err, context.Canceled) || !a.tok.IsZero() {
-		t.Errorf("a caller that left got (%v, %v), want no token and an error that matches context.Canceled", a.tok, a.err)
-	}
-	if a.err != nil {
-		b.assertError(t, s.Source, a.err)
+	gone := []answer{wait(first, "the store is stalled, and the caller whose request it has did not return when its context ended")}
+	leaveLater()
+	gone = append(gone, wait(second, "the store is stalled, and a caller who came later did not return when its context ended"))
+	for _, a := range gone {
+		if !errors.Is(a.err, context.Canceled) || !a.tok.IsZero() {
+			t.Errorf("a caller that left got (%v, %v), want no token and an error that matches context.Canceled", a.tok, a.err)
+		}
+		if a.err != nil {
+			b.assertError(t, s.Source, a.err)
+		}
 	}
 	select {
 	case a := <-stays:
@@ -366,11 +378,38 @@ func leaveStalled(t *testing.T, b Backend, s Scene) {
 	default:
 	}
 	s.Heal(t)
-	if a = wait(stays, "the store goes on, and a caller who stayed did not return"); a.err != nil {
+	if a := wait(stays, "the store goes on, and the caller who stayed did not return"); a.err != nil {
 		b.assertError(t, s.Source, a.err)
-		t.Errorf("a caller who stayed got %v when the store went on", a.err)
+		t.Errorf("the caller who stayed got %v when the store went on", a.err)
 	} else if a.tok.Reveal() != s.Want {
-		t.Errorf("a caller who stayed got another token than the store holds")
+		t.Error("the caller who stayed got another token than the store holds")
+	}
+}
+
+// watched is a context that knows when somebody waits for its end.
+type watched struct {
+	context.Context
+	looked chan struct{}
+	look   func()
+}
+
+func newWatched(ctx context.Context) *watched {
+	looked := make(chan struct{})
+	return &watched{ctx, looked, sync.OnceFunc(func() { close(looked) })}
+}
+
+// Done is the context's.
+func (w *watched) Done() <-chan struct{} {
+	w.look()
+	return w.Context.Done()
+}
+
+// await waits until Done was called. A source that never does is given time to
+// come to where it waits by other means.
+func (w *watched) await() {
+	select {
+	case <-w.looked:
+	case <-time.After(patience / 20):
 	}
 }
 
