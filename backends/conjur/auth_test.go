@@ -45,6 +45,7 @@ func TestAPIKey_AnyLogin(t *testing.T) {
 		holds(t, s.source(t, with(conjur.APIKey(login, key))), secret)
 	}
 	s.refused(t, s.source(t, with(conjur.APIKey("..", "k"))), tokensource.ErrInvalid, "the login must not be")
+	s.refused(t, s.source(t, with(conjur.APIKey(host, ""))), tokensource.ErrInvalid, "the API key is empty")
 }
 
 func TestJWTFile_IsReadAtEveryLogin(t *testing.T) {
@@ -227,10 +228,14 @@ func TestOptions_ShowNoCredential(t *testing.T) {
 	s.Set(variable, secret)
 	s.AddJWT("ci", jwt("a"), host)
 	access := s.Issue(host)
+	setenv(t, map[string]string{"CONJUR_AUTHN_LOGIN": host, "CONJUR_AUTHN_API_KEY": s.key})
 	for _, auth := range []conjur.Auth{
 		conjur.APIKey(host, s.key),
 		conjur.JWT("ci", "", func(context.Context) (string, error) { return jwt("a"), nil }),
 		conjur.AccessToken(access),
+		conjur.AccessTokenFile(writeFile(t, "access", access)),
+		conjur.Client(s.sdkClient(s.key)),
+		{}, // the settings
 	} {
 		options := s.options()
 		options.Auth = auth

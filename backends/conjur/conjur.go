@@ -5,8 +5,9 @@
 //	source, err := conjur.New("prod/packagecloud/token", conjur.Options{})
 //
 // finds the server and the credentials as Conjur's own tools do: in CONJUR_*
-// variables, the file that CONJURRC names or else ~/.conjurrc, and /etc/conjur.conf.
-// [Options] replaces any of it. [Opener] does the same for package backends.
+// variables, the file that CONJURRC names or else ~/.conjurrc, and /etc/conjur.conf
+// (on Windows C:\windows\conjur.conf). [Options] replaces any of it. [Opener] does the
+// same for package backends.
 //
 // # Access tokens
 //
@@ -20,10 +21,11 @@
 //
 // All are of type *tokensource.Error:
 //
-//   - ErrNotFound: Conjur answered 404. The variable or the version doesn't exist,
-//     the variable has no value yet, or this role may not see it: Conjur tells
-//     these apart to nobody. It is also the error of every read where neither
-//     options nor settings say which server to ask, so that a chain goes on.
+//   - ErrNotFound: Conjur itself answered 404, not a proxy. The variable or the
+//     version doesn't exist, the variable has no value yet, or this role may not
+//     see it: Conjur tells these apart to nobody. It is also the error of every
+//     read where neither options nor settings say which server to ask, so that a
+//     chain goes on.
 //   - ErrDenied: Conjur refused the login, answered 401 even to a new access token,
 //     or 403, which means that the role sees the variable and may not read it.
 //   - ErrUnavailable: no connection, no trust in the server's certificate, no
@@ -60,6 +62,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -138,7 +141,7 @@ func open(origin, variable string, options Options, override func(*settings)) (*
 	var set settings
 	if options.Account == "" || options.ApplianceURL == "" || options.Auth.isZero() {
 		var err error
-		if set, err = readSettings(os.Getenv); err != nil {
+		if set, err = readSettings(systemFile(runtime.GOOS), os.Getenv); err != nil {
 			return nil, s.wrap(err)
 		}
 	}
@@ -287,6 +290,9 @@ func (s *Source) meaning(e *statusError) error {
 	case http.StatusForbidden:
 		return fail(tokensource.ErrDenied, "Conjur refused the permission (403); grant the role the privilege execute to read, update to write", e.cause())
 	case http.StatusNotFound:
+		if !e.isConjurs("not_found") {
+			break // that of a proxy, or of a wrong address, is no reason for a chain to go on
+		}
 		what := "the variable"
 		if s.version != 0 {
 			what = fmt.Sprintf("version %d of the variable", s.version)

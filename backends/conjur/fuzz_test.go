@@ -99,7 +99,7 @@ func FuzzStored(f *testing.F) {
 			}
 		}
 		environment := map[string]string{"CONJURRC": rc, "CONJUR_NETRC_PATH": netrc, "CONJUR_CREDENTIAL_STORAGE": "file"}
-		set, err := readSettings(func(name string) string { return environment[name] })
+		set, err := readSettings(filepath.Join(dir, "none"), func(name string) string { return environment[name] })
 		if err == nil {
 			_, _, err = set.stored()
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -183,6 +184,9 @@ func (s *server) do(ctx context.Context, req *http.Request) ([]byte, error) {
 		cause := response.NewConjurError(resp)
 		return nil, &statusError{code: resp.StatusCode, cause: func() error { return cause }}
 	}
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "text/html" {
+		return nil, fail(tokensource.ErrInvalid, "the answer is a web page; does the address lead to Conjur's API, past any proxy that asks people to sign in?", nil)
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxValue+1))
 	if err != nil {
 		return nil, s.broken(ctx, err)
@@ -246,6 +250,12 @@ type statusError struct {
 
 // Error returns the status.
 func (e *statusError) Error() string { return fmt.Sprintf("Conjur answered %d", e.code) }
+
+// isConjurs reports whether Conjur itself answered, with that code in its JSON.
+func (e *statusError) isConjurs(code string) bool {
+	c, ok := errors.AsType[*response.ConjurError](e.cause())
+	return ok && c.Details != nil && c.Details.Code == code
+}
 
 // meaning is what the status means whatever was asked.
 func (e *statusError) meaning() error {

@@ -53,15 +53,15 @@ type settings struct {
 	token, key, jwt func() string
 }
 
-// readSettings reads /etc/conjur.conf, .conjurrc and the environment, in which the
+// readSettings reads the system's file, .conjurrc and the environment, of which the
 // later ones count.
-func readSettings(get func(string) string) (settings, error) {
+func readSettings(system string, get func(string) string) (settings, error) {
 	var set settings
 	home := get("HOME")
 	if runtime.GOOS == "windows" {
 		home = get("USERPROFILE")
 	}
-	if err := set.mergeFile(systemFile(), false); err != nil {
+	if err := set.mergeFile(system, false); err != nil {
 		return set, err
 	}
 	if rc := get("CONJURRC"); rc != "" {
@@ -125,8 +125,9 @@ func hide(secret string) func() string { return func() string { return secret } 
 
 func none() string { return "" }
 
-func systemFile() string {
-	if runtime.GOOS == "windows" {
+// systemFile is where Conjur's tools look on each system.
+func systemFile(goos string) string {
+	if goos == "windows" {
 		return `C:\windows\conjur.conf`
 	}
 	return "/etc/conjur.conf"

@@ -24,8 +24,10 @@ import (
 	"time"
 )
 
-// kept is how many versions of a variable Conjur keeps.
-const kept = 20
+const (
+	kept     = 20 // versions of a variable
+	saltSize = 24 // bytes of an access token's signature
+)
 
 // Server is one Conjur with one account. It is safe for concurrent use.
 type Server struct {
@@ -34,6 +36,7 @@ type Server struct {
 
 	http *httptest.Server
 	key  []byte // signs access tokens
+	mark []byte // begins each signature
 
 	mu        sync.Mutex
 	lifetime  time.Duration
@@ -69,12 +72,15 @@ func New(account string, certificate *tls.Certificate) *Server {
 	s := &Server{
 		Account:   account,
 		key:       make([]byte, 32),
+		mark:      make([]byte, 12), // which base64 shows as 16 characters of its own
 		lifetime:  8 * time.Minute,
 		keys:      map[string]string{},
 		jwts:      map[string]map[string]string{},
 		variables: map[string]*variable{},
 	}
 	rand.Read(s.key)
+	rand.Read(s.mark)
+	s.secrets = []string{base64.URLEncoding.EncodeToString(s.mark)}
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // of faults that are meant
 	if certificate != nil {
@@ -220,8 +226,8 @@ func (s *Server) Counts() Counts {
 	return s.counts
 }
 
-// Secrets returns all credentials of the server: API keys, JWTs, access tokens and
-// their signatures.
+// Secrets returns all credentials of the server: API keys, JWTs, and what is in the
+// signature of every access token, also of those that it hasn't issued yet.
 func (s *Server) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -336,11 +342,10 @@ func (s *Server) issue(login string) string {
 		"protected": base64.URLEncoding.EncodeToString([]byte(`{"alg":"conjur.org/slosilo/v2","kid":"0123456789abcdef"}`)),
 		"payload":   base64.URLEncoding.EncodeToString([]byte(payload)),
 	}
-	salt := make([]byte, 16) // no two tokens are the same
-	rand.Read(salt)
+	salt := make([]byte, saltSize) // no two tokens are the same
+	rand.Read(salt[copy(salt, s.mark):])
 	token["signature"] = s.sign(token, salt)
 	b, _ := json.Marshal(token)
-	s.secrets = append(s.secrets, token["signature"], string(b), base64.StdEncoding.EncodeToString(b))
 	return string(b)
 }
 
@@ -354,8 +359,8 @@ func (s *Server) sign(token map[string]string, salt []byte) string {
 // isSigned reports whether a token is one that sign was used for.
 func (s *Server) isSigned(token map[string]string) bool {
 	signature, err := base64.URLEncoding.DecodeString(token["signature"])
-	return err == nil && len(signature) > 16 &&
-		hmac.Equal([]byte(s.sign(token, signature[:16:16])), []byte(token["signature"]))
+	return err == nil && len(signature) > saltSize &&
+		hmac.Equal([]byte(s.sign(token, signature[:saltSize:saltSize])), []byte(token["signature"]))
 }
 
 // authorize returns the login of a request's access token, or the text of the 401.
