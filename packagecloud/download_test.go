@@ -2,7 +2,6 @@ package packagecloud_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -112,19 +111,6 @@ func TestDownloadFile_AppearsWholeOrNotAtAll(t *testing.T) {
 		if got := entries(t, dir); !slices.Equal(got, []string{"demo.deb"}) {
 			t.Errorf("%s: the folder holds %v", name, got)
 		}
-	}
-}
-
-func TestDownloadFile_LeavesNothingWhenTheCallerLeaves(t *testing.T) {
-	f := setup(t)
-	pkg := f.add(t, "ubuntu/jammy", demo, big)
-	dir := t.TempDir()
-	ctx, cancel := context.WithCancel(t.Context())
-	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostDownload, StallAfter: 100 << 10})
-	err := f.repo.DownloadFile(ctx, pkg, filepath.Join(dir, "demo.deb"), packagecloud.DownloadProgress(func(int64, int64) { cancel() }))
-	f.want(t, err, context.Canceled)
-	if got := entries(t, dir); len(got) != 0 {
-		t.Errorf("the folder holds %v", got)
 	}
 }
 
@@ -295,20 +281,6 @@ func TestDownload_WrongPartIsRefused(t *testing.T) {
 	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, "0123456789", true), &b)
 	if err == nil || b.String() != "0123" {
 		t.Errorf("%q, %v", b.String(), err)
-	}
-}
-
-func TestDownload_TriesWithoutProgressEnd(t *testing.T) {
-	f := setup(t)
-	pkg := f.add(t, "ubuntu/jammy", demo, big)
-	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostDownload, CutAfter: -1, Times: -1})
-	err := f.repo.Download(t.Context(), pkg, io.Discard)
-	if err == nil {
-		t.Error("no error")
-	}
-	f.clean(t, err)
-	if n := len(f.downloads(packagecloudtest.HostDownload)); n != 5 {
-		t.Errorf("%d tries; want 5", n)
 	}
 }
 

@@ -79,16 +79,6 @@ func TestList_CanBeReadTwice(t *testing.T) {
 	}
 }
 
-func TestList_ErrorOnPageFiveIsAnError(t *testing.T) {
-	f := filled(t, 30)
-	f.srv.Inject(packagecloudtest.Fault{Skip: 4, Status: 402})
-	names, err := collect(f, t, &packagecloud.ListOptions{PerPage: 5})
-	f.want(t, err, packagecloud.ErrPaymentRequired)
-	if len(names) != 20 {
-		t.Errorf("%d packages before it; want 20", len(names))
-	}
-}
-
 func TestList_ChangedTotalIsSaid(t *testing.T) {
 	for _, waive := range []bool{false, true} {
 		f := filled(t, 12)

@@ -8,7 +8,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -190,53 +189,6 @@ func TestClient_LongRetryAfterIsTheCallersMatter(t *testing.T) {
 	}
 }
 
-func TestClient_SpentQuotaIsAskedOnce(t *testing.T) {
-	f := setup(t)
-	pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
-	for _, header := range []http.Header{nil, {"Retry-After": {"1"}}} {
-		f.srv.ResetRequests()
-		remove := f.srv.Inject(packagecloudtest.Fault{Times: -1, Status: 429, ContentType: "text/html", Body: "Bandwidth or Storage Limit Exceeded", Header: header})
-		err := f.repo.Download(t.Context(), pkg, io.Discard)
-		f.want(t, err, packagecloud.ErrQuota)
-		if n := len(f.requests("")); n != 1 {
-			t.Errorf("%d requests; want 1", n)
-		}
-		remove()
-	}
-}
-
-func TestDelete_LostAnswerIsNoError(t *testing.T) {
-	f := setup(t)
-	pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
-	f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", LoseAnswer: true})
-	if err := f.repo.Delete(t.Context(), pkg); err != nil {
-		t.Error(err)
-	}
-	if got := statuses(f.requests("DELETE")); !slices.Equal(got, []int{0, 404}) {
-		t.Errorf("the answers were %v", got)
-	}
-	f.stored(t, 0)
-	err := f.repo.Delete(t.Context(), pkg)
-	f.want(t, err, packagecloud.ErrNotFound)
-}
-
-func TestClient_StallEnds(t *testing.T) {
-	f := setup(t)
-	for name, fault := range map[string]packagecloudtest.Fault{
-		"before the answer": {Delay: time.Hour, Times: -1},
-		"in the answer":     {StallAfter: 20, Times: -1},
-	} {
-		packagecloud.SetTiming(f.client, 50*time.Millisecond, time.Millisecond)
-		remove := f.srv.Inject(fault)
-		_, err := f.repo.Info(t.Context())
-		f.want(t, err, packagecloud.ErrStalled)
-		if errors.Is(err, context.Canceled) {
-			t.Errorf("%s: it looks as if the caller had left: %v", name, err)
-		}
-		remove()
-	}
-}
-
 func TestClient_StallIsToldFromTheCallersLeaving(t *testing.T) {
 	_, client, _ := serve(t, nil, packagecloud.WithHTTPClient(&http.Client{
 		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -256,20 +208,6 @@ func TestClient_OneStallIsRetried(t *testing.T) {
 	f.srv.Inject(packagecloudtest.Fault{StallAfter: 20})
 	if _, err := f.repo.Info(t.Context()); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestDownload_SlowConsumerIsNoStall(t *testing.T) {
-	f := setup(t)
-	pkg := f.add(t, "ubuntu/jammy", demo, make([]byte, 200<<10))
-	packagecloud.SetTiming(f.client, 100*time.Millisecond, time.Millisecond)
-	f.srv.ResetRequests()
-	w := writer(func(p []byte) (int, error) { time.Sleep(150 * time.Millisecond); return len(p), nil })
-	if err := f.repo.Download(t.Context(), pkg, w); err != nil {
-		t.Error(err)
-	}
-	if n := len(f.requests("")); n != 2 {
-		t.Errorf("%d requests; want 2", n)
 	}
 }
 
@@ -294,26 +232,6 @@ func TestClient_CallersTimeoutIsNotUsed(t *testing.T) {
 }
 
 type noJar struct{ http.CookieJar }
-
-func TestClient_ContextEndsEverything(t *testing.T) {
-	for name, fault := range map[string]packagecloudtest.Fault{
-		"waiting": {Delay: time.Hour},
-		"pausing": {Status: 500, Times: -1},
-		"reading": {StallAfter: 5},
-	} {
-		f := setup(t)
-		packagecloud.SetTiming(f.client, time.Hour, time.Hour)
-		ctx, cancel := context.WithCancel(t.Context())
-		fault.Then = func(*packagecloudtest.Server) { time.AfterFunc(20*time.Millisecond, cancel) }
-		f.srv.Inject(fault)
-		_, err := f.repo.Info(ctx)
-		f.want(t, err, context.Canceled)
-		if name == "pausing" && !strings.Contains(err.Error(), "500") {
-			t.Errorf("the error doesn't say what was waited for: %v", err)
-		}
-		cancel()
-	}
-}
 
 func TestClient_CertificateThatIsNotTrustedIsNotRetried(t *testing.T) {
 	var dials atomic.Int32

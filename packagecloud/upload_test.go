@@ -2,7 +2,6 @@ package packagecloud_test
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -103,54 +101,6 @@ func TestUpload_SendsTheFormThatTheAPIWants(t *testing.T) {
 	slices.Sort(fields[:2]) // their order says nothing
 	if !slices.Equal(fields, want) {
 		t.Errorf("the form was %q; want %q", fields, want)
-	}
-}
-
-func TestUpload_FileThatChanges(t *testing.T) {
-	for name, change := range map[string]func(t *testing.T, path string){
-		"grown": func(t *testing.T, path string) {
-			f, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
-			f.WriteString("more")
-			f.Close()
-		},
-		"shrunk":  func(t *testing.T, path string) { os.Truncate(path, 1000) },
-		"touched": func(t *testing.T, path string) { os.Chtimes(path, time.Time{}, time.Now().Add(time.Minute)) },
-		"replaced": func(t *testing.T, path string) {
-			info, _ := os.Stat(path)
-			os.WriteFile(path+".new", bytes.Repeat([]byte("y"), int(info.Size())), 0o600)
-			os.Chtimes(path+".new", time.Time{}, info.ModTime())
-			os.Rename(path+".new", path)
-		},
-		"vanished": func(t *testing.T, path string) { os.Remove(path) },
-	} {
-		for _, when := range []string{"between tries", "during a try"} {
-			if when == "during a try" && (name == "replaced" || name == "vanished") {
-				continue // the open file isn't affected
-			}
-			t.Run(name+" "+when, func(t *testing.T) {
-				f := setup(t)
-				path := filepath.Join(t.TempDir(), demo)
-				os.WriteFile(path, bytes.Repeat([]byte("x"), 600<<10), 0o600)
-				once := sync.OnceFunc(func() { change(t, path) })
-				options := *jammy
-				if when == "between tries" {
-					f.srv.Inject(packagecloudtest.Fault{Method: "POST", ResetAfter: 1000, Then: func(*packagecloudtest.Server) { once() }})
-				} else {
-					options.Progress = func(sent, _ int64) {
-						if sent > 0 {
-							once()
-						}
-					}
-				}
-				_, err := f.repo.Upload(t.Context(), packagecloud.File(path), &options)
-				target := packagecloud.ErrContentChanged
-				if name == "vanished" {
-					target = os.ErrNotExist
-				}
-				f.want(t, err, target)
-				f.stored(t, 0)
-			})
-		}
 	}
 }
 
@@ -405,29 +355,5 @@ func (s *deafServer) serve(conn net.Conn) {
 		io.CopyN(io.Discard, r, length)
 		body := `{"filename":"x","anyfile":[{"index_name":"anyfile","versions":[{"id":230,"index_name":"1"}]}]}`
 		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-	}
-}
-
-func TestUpload_RefusedForNowIsSentAgain(t *testing.T) {
-	f := setup(t)
-	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Status: 503, Header: http.Header{"Retry-After": {"1"}}})
-	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("x")), jammy); err != nil {
-		t.Error(err)
-	}
-	if got := statuses(f.requests("POST")); !slices.Equal(got, []int{503, 201}) {
-		t.Errorf("the answers were %v", got)
-	}
-}
-
-func TestUpload_StallEndsAndIsRepeated(t *testing.T) {
-	f := setup(t)
-	packagecloud.SetTiming(f.client, time.Second, time.Millisecond, 0)
-	// The server stops reading: beyond the sockets' buffers nothing moves.
-	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Delay: time.Hour})
-	if _, err := f.repo.Upload(t.Context(), packagecloud.ReaderAt(demo, pattern{}, 16<<20), jammy); err != nil {
-		t.Error(err)
-	}
-	if got := statuses(f.requests("POST")); !slices.Equal(got, []int{0, 201}) {
-		t.Errorf("the answers were %v", got)
 	}
 }
