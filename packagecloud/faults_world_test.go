@@ -99,11 +99,15 @@ func buildProgram() {
 }
 
 func newProcess(t *testing.T, noChecksums, secure bool) world {
+	return startProcess(t, secure, "-repo", "main", "-private", fmt.Sprintf("-no-checksums=%t", noChecksums))
+}
+
+func startProcess(t *testing.T, secure bool, args ...string) *process {
+	t.Helper()
 	program.once.Do(buildProgram)
 	if program.err != nil {
 		t.Fatal(program.err)
 	}
-	args := []string{"-repo", "main", "-private", fmt.Sprintf("-no-checksums=%t", noChecksums)}
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	if secure {
 		args = append(args, "-tls", "-cert", ca)
@@ -215,14 +219,19 @@ func (p *process) requests(t *testing.T) (out []packagecloudtest.Request) {
 
 func (p *process) forget(t *testing.T) { p.control(t, "DELETE", "requests", nil, nil) }
 
-func (p *process) packages(t *testing.T) (out []packagecloudtest.Package) {
-	p.control(t, "GET", "packages?repository=main", nil, &out)
+func (p *process) packages(t *testing.T) []packagecloudtest.Package { return p.packagesOf(t, "main") }
+
+func (p *process) packagesOf(t *testing.T, repository string) (out []packagecloudtest.Package) {
+	p.control(t, "GET", "packages?repository="+repository, nil, &out)
 	return out
 }
 
 func TestMain(m *testing.M) {
 	if os.Getenv(smallFilesOnly) != "" {
 		os.Exit(downloadToAFullDisk())
+	}
+	if folder := os.Getenv(envPush); folder != "" {
+		os.Exit(push(folder))
 	}
 	code := m.Run()
 	if program.dir != "" {

@@ -120,8 +120,8 @@ func (s *Server) ClearFaults() {
 	s.faults.items = nil
 }
 
-// takeFault returns the fault that acts on r, or nil.
-func (s *Server) takeFault(host string, r *http.Request) *Fault {
+// takeFault returns the fault that acts on r and its number, or nil.
+func (s *Server) takeFault(host string, r *http.Request) (*Fault, int) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	for _, f := range s.faults.items {
@@ -141,9 +141,9 @@ func (s *Server) takeFault(host string, r *http.Request) *Fault {
 		}
 		f.acted++
 		fault := f.Fault
-		return &fault
+		return &fault, f.id
 	}
-	return nil
+	return nil, 0
 }
 
 // matchPath is path.Match with "**", which crosses slashes, and an empty
@@ -199,11 +199,12 @@ func (s *Server) middleware(host string, next http.Handler) http.Handler {
 			r.Body = countingBody{r.Body, &entry.body}
 		}
 		w = &statusWriter{w, entry}
-		f := s.takeFault(host, r)
+		f, number := s.takeFault(host, r)
 		if f == nil {
 			next.ServeHTTP(w, r)
 			return
 		}
+		entry.setFault(number)
 		s.misbehave(f, w, r, next)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -248,4 +249,18 @@ func TestFault_ClearFaults(t *testing.T) {
 	s.Inject(packagecloudtest.Fault{Status: 500, Times: -1})
 	s.ClearFaults()
 	get(t, s, repos).want(t, 200, "")
+}
+
+func TestFault_LogNamesTheFaultThatActed(t *testing.T) {
+	s := start(t, nil)
+	s.Inject(packagecloudtest.Fault{Skip: 1, Status: 500})
+	s.Inject(packagecloudtest.Fault{Skip: 1, Status: 502})
+	statuses(t, s, 4, repos)
+	var got []int
+	for _, r := range s.Requests() {
+		got = append(got, r.Fault)
+	}
+	if want := []int{0, 1, 2, 0}; !slices.Equal(got, want) {
+		t.Errorf("the faults are %v; want %v", got, want)
+	}
 }

@@ -41,6 +41,9 @@ type Request struct {
 	// Leak says what reached the download host and never should have, such as
 	// "Authorization header"; the request was refused with 400.
 	Leak string `json:"leak,omitempty"`
+	// Fault is the number of the fault that acted on it, in the order in which
+	// they were injected, from 1; 0 for none.
+	Fault int `json:"fault,omitempty"`
 }
 
 // minSecret is the length from which a token is looked for in other text: a
@@ -58,7 +61,7 @@ type requestLog struct {
 type logEntry struct {
 	Request
 	body atomic.Int64
-	mu   sync.Mutex // guards Status and Leak
+	mu   sync.Mutex // guards Status, Leak and Fault
 }
 
 func (e *logEntry) setStatus(status int) {
@@ -73,6 +76,12 @@ func (e *logEntry) setLeak(what string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.Leak = what
+}
+
+func (e *logEntry) setFault(number int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.Fault = number
 }
 
 func (e *logEntry) snapshot() Request {
