@@ -17,6 +17,10 @@ import (
 // systems come a few times a year.
 const distributionsFor = time.Hour
 
+// distributionsAgain is the age from which the list is fetched for a name that
+// isn't in it, and the time until the next try after a failure.
+const distributionsAgain = time.Minute
+
 // Distribution is an operating system, or the one entry of a type of package
 // that has none.
 // https://packagecloud.io/docs/api#object_Distribution
@@ -86,20 +90,26 @@ type distributionCache struct {
 }
 
 // get returns the list, at most maxAge old. It is fetched without the lock, so
-// that a caller's context ends its wait; a second fetch does no harm.
+// that a caller's context ends its wait; a second fetch does no harm. With an
+// error it returns the list as it was, if there is one.
 func (d *distributionCache) get(ctx context.Context, c *Client, maxAge time.Duration) (map[string][]Distribution, error) {
 	d.mu.Lock()
-	groups, fetched := d.groups, d.fetched
+	old, fetched := d.groups, d.fetched
 	d.mu.Unlock()
-	if groups != nil && time.Since(fetched) < maxAge {
-		return groups, nil
+	if old != nil && time.Since(fetched) < maxAge {
+		return old, nil
 	}
 	groups, err := c.Distributions(ctx)
-	if err != nil {
-		return nil, err
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return old, err
+	case err != nil:
+		// The next uploads needn't wait for a list that can't be had now.
+		d.fetched = time.Now().Add(distributionsAgain - distributionsFor)
+		return old, err
+	}
 	d.groups, d.fetched = groups, time.Now()
 	return groups, nil
 }
@@ -126,18 +136,21 @@ type place struct {
 // exactly and within the type's group. A group with a single version needs no
 // name.
 func (c *Client) place(ctx context.Context, typ, name string) (place, error) {
-	var err error
-	for _, maxAge := range []time.Duration{distributionsFor, time.Minute} {
-		var groups map[string][]Distribution
-		if groups, err = c.distributions.get(ctx, c, maxAge); err != nil {
+	var notThere error
+	for _, maxAge := range []time.Duration{distributionsFor, distributionsAgain} {
+		groups, err := c.distributions.get(ctx, c, maxAge)
+		if err != nil && ctx.Err() != nil {
 			return place{}, err
 		}
 		var found place
-		if found, err = lookup(groups, groupOf(typ), name); err == nil {
-			return found, nil
+		if found, notThere = lookup(groups, groupOf(typ), name); notThere == nil {
+			return found, nil // in an old list, too: the numbers don't change
+		}
+		if err != nil {
+			return place{}, err
 		}
 	}
-	return place{}, err
+	return place{}, notThere
 }
 
 func lookup(groups map[string][]Distribution, group, name string) (place, error) {

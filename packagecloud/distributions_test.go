@@ -1,14 +1,18 @@
 package packagecloud_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/tokensource"
 )
 
 func groups(t *testing.T) map[string][]packagecloud.Distribution {
@@ -95,6 +99,68 @@ func TestUpload_ListOfDistributionsIsFetchedOnce(t *testing.T) {
 	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("x")), &packagecloud.UploadOptions{Distribution: "ubuntu/jamy"})
 	f.want(t, err, packagecloud.ErrInvalid)
 	f.stored(t, 3)
+}
+
+func TestUpload_OldListOfDistributionsServesWhileThereIsNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lists, up := 0, true
+		client, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if r.Method == "POST" {
+					io.Copy(io.Discard, r.Body)
+					r.Body.Close()
+					return reply(r, 201, `{"filename":"`+demo+`"}`), nil
+				}
+				lists++
+				if !up {
+					return reply(r, 500, ""), nil
+				}
+				return reply(r, 200, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy","version_number":"22.04"}]}]}`), nil
+			}),
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		upload := func(ctx context.Context, distribution string) error {
+			_, err := client.Repository("acme", "main").Upload(ctx, packagecloud.Bytes(demo, []byte("x")), &packagecloud.UploadOptions{Distribution: distribution})
+			return err
+		}
+		if err := upload(t.Context(), "ubuntu/jammy"); err != nil {
+			t.Fatal(err)
+		}
+		up = false
+		time.Sleep(24 * time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		if err := upload(ctx, "ubuntu/jammy"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("its caller had left, but the error is %v", err)
+		}
+		cancel()
+		lists = 0
+		for range 10 {
+			if err := upload(t.Context(), "ubuntu/jammy"); err != nil {
+				t.Error(err)
+			}
+		}
+		if lists != 5 { // the tries of one fetch
+			t.Errorf("the list was asked for %d times; want 5", lists)
+		}
+		// A name that isn't in it may be a new one.
+		err = upload(t.Context(), "ubuntu/noble")
+		if e, ok := errors.AsType[*packagecloud.Error](err); !ok || e.StatusCode != 500 {
+			t.Errorf("the error is %v; want that of the list", err)
+		}
+		up = true
+		time.Sleep(2 * time.Minute)
+		lists = 0
+		for range 2 {
+			if err := upload(t.Context(), "ubuntu/jammy"); err != nil {
+				t.Error(err)
+			}
+		}
+		if lists != 1 {
+			t.Errorf("once it is up, the list was asked for %d times; want 1", lists)
+		}
+	})
 }
 
 func FuzzLookup(f *testing.F) {
