@@ -120,6 +120,9 @@ func newError(method, endpoint string, resp *http.Response, body []byte) *Error 
 	}
 	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	e.kinds, e.hint = classify(e, string(body))
+	if resp.StatusCode == http.StatusBadRequest && fields == nil && resp.Request != nil && resp.Request.URL.Scheme == "http" {
+		e.hint = "if the server speaks https there, the base URL should begin with https://"
+	}
 	if resp.StatusCode == http.StatusUnauthorized && resp.Request != nil {
 		if text, ok := resp.Request.Context().Value(refusalKey{}).(string); ok {
 			e.hint = text + "; tokens are shown at " + resp.Request.URL.Host + "/api_token"
@@ -239,7 +242,11 @@ func newTransportError(method, endpoint string, req *http.Request, err error) er
 		}
 		cause = u.Err
 	}
-	return &transportError{method, endpoint, shorten(strike(cause.Error(), req), 500), func() error { return cause }}
+	text := shorten(strike(cause.Error(), req), 500)
+	if advice := misconnected(cause); advice != "" {
+		text += " (" + req.URL.Host + ": " + advice + ")"
+	}
+	return &transportError{method, endpoint, text, func() error { return cause }}
 }
 
 func (e *transportError) Error() string {

@@ -3,7 +3,6 @@ package packagecloud
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -196,13 +195,7 @@ func reached(err error) bool {
 	if _, ok := errors.AsType[*transportError](err); !ok {
 		return false
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return false
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return false
-	}
-	return !errors.Is(err, errRedirect)
+	return misconnected(err) == "" && !errors.Is(err, errRedirect)
 }
 
 // neverSent reports whether no connection was made.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -233,21 +234,98 @@ func TestClient_CallersTimeoutIsNotUsed(t *testing.T) {
 
 type noJar struct{ http.CookieJar }
 
-func TestClient_CertificateThatIsNotTrustedIsNotRetried(t *testing.T) {
-	var dials atomic.Int32
-	ts := httptest.NewUnstartedServer(nil)
-	ts.Config.ErrorLog = log.New(io.Discard, "", 0)
-	ts.StartTLS()
-	t.Cleanup(ts.Close)
-	client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithBaseURL(ts.URL), packagecloud.WithHTTPClient(&http.Client{
-		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-			dials.Add(1)
+// raw listens on a port and answers whatever comes with text.
+func raw(t *testing.T, text string) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				conn.Read(make([]byte, 64<<10))
+				io.WriteString(conn, text)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func TestClient_ConnectionThatCannotBeIsNotTriedAgain(t *testing.T) {
+	start := func(config *tls.Config) *httptest.Server {
+		ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "{}") }))
+		ts.Config.ErrorLog = log.New(io.Discard, "", 0)
+		if ts.TLS = config; config != nil {
+			ts.StartTLS()
+		} else {
+			ts.Start()
+		}
+		t.Cleanup(ts.Close)
+		return ts
+	}
+	late := func(ts *httptest.Server) *http.Client {
+		config := ts.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+		config.Time = func() time.Time { return time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC) }
+		return &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
+	}
+	plain, secure := start(nil), start(&tls.Config{})
+	certified := start(&tls.Config{ClientAuth: tls.RequireAnyClientCert})
+	old := start(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
+	for name, test := range map[string]struct {
+		url    string
+		client *http.Client
+		want   string
+	}{
+		"https to http":      {strings.Replace(plain.URL, "http:", "https:", 1), nil, "should begin with http://"},
+		"http to https":      {strings.Replace(secure.URL, "https:", "http:", 1), nil, "should begin with https://"},
+		"http to an alert":   {"http://" + raw(t, "\x15\x03\x01\x00\x02\x02\x46"), nil, "should begin with https://"},
+		"https to no https":  {"https://" + raw(t, "SSH-2.0-x\r\n"), nil, "is the port"},
+		"unknown authority":  {secure.URL, &http.Client{}, "isn't trusted here"},
+		"another name":       {strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), secure.Client(), "certificate is for"},
+		"expired":            {secure.URL, late(secure), "the clock"},
+		"client certificate": {certified.URL, certified.Client(), "client certificate"},
+		"old TLS":            {old.URL, old.Client(), "refuses the connection"},
+	} {
+		var sent atomic.Int32
+		next := http.RoundTripper(&http.Transport{})
+		if test.client != nil && test.client.Transport != nil {
+			next = test.client.Transport
+		}
+		client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithBaseURL(test.url), packagecloud.WithHTTPClient(&http.Client{
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				sent.Add(1)
+				return next.RoundTrip(r)
+			}),
+		}))
+		_, err := client.Repository("acme", "main").Info(t.Context())
+		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.url[strings.Index(test.url, ":")+3:]) && name != "http to https" {
+			t.Errorf("%s: the error is %v; want %q in it", name, err, test.want)
+		}
+		if sent.Load() != 1 {
+			t.Errorf("%s: %d requests; want 1", name, sent.Load())
+		}
+		if _, err := client.CreateRepository(t.Context(), "new", nil); err == nil || errors.Is(err, packagecloud.ErrUnknownOutcome) {
+			t.Errorf("%s: nothing can have been done, but the error is %v", name, err)
+		}
+	}
+}
+
+func TestClient_AlertOfTheMomentIsRetried(t *testing.T) {
+	var sent atomic.Int32
+	client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithBaseURL("https://"+raw(t, "\x15\x03\x01\x00\x02\x02\x50")), // internal error
+		packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			sent.Add(1)
 			return (&http.Transport{}).RoundTrip(r)
-		}),
-	}))
-	_, err := client.Repository("acme", "main").Info(t.Context())
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok || dials.Load() != 1 {
-		t.Errorf("%d tries, %v", dials.Load(), err)
+		})}))
+	if _, err := client.Repository("acme", "main").Info(t.Context()); err == nil || sent.Load() != 5 {
+		t.Errorf("%d requests, %v; want 5", sent.Load(), err)
 	}
 }
 
