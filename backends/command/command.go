@@ -45,7 +45,7 @@ type Options struct {
 	// Timeout is how long the helper may run. Zero is 30 seconds.
 	Timeout time.Duration
 	// Env adds to the environment that the helper inherits, as "NAME=value".
-	// It is not shown anywhere.
+	// A source doesn't show it, however it is printed.
 	Env []string
 	// ShowStderr adds the end of what the helper writes to its standard error
 	// to the errors of this source. Set it for a helper that writes no secret
@@ -59,7 +59,8 @@ type Options struct {
 // call runs its own process. Make one with [New].
 type Source struct {
 	argv    []string
-	options Options
+	options Options         // without Env
+	env     func() []string // a closure, so that nothing prints it
 }
 
 // New returns a source that runs argv[0] with the arguments argv[1:]. A name
@@ -85,8 +86,9 @@ func New(argv []string, options Options) (*Source, error) {
 			return fail(fmt.Sprintf("entry %d of Env is not NAME=value", i+1))
 		}
 	}
-	options.Env = slices.Clone(options.Env)
-	return &Source{argv: slices.Clone(argv), options: options}, nil
+	env := slices.Clone(options.Env)
+	options.Env = nil
+	return &Source{argv: slices.Clone(argv), options: options, env: func() []string { return env }}, nil
 }
 
 // Token runs the command and returns the token that it printed. The kinds of its

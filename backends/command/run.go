@@ -41,7 +41,7 @@ func (s *Source) run(ctx context.Context) ([]byte, error) {
 	defer cancel()
 
 	cmd := exec.CommandContext(limited, s.argv[0], s.argv[1:]...)
-	cmd.Env = append(os.Environ(), s.options.Env...)
+	cmd.Env = append(os.Environ(), s.env()...)
 	cmd.WaitDelay = waitDelay
 	stdout := &head{stop: cancel}
 	cmd.Stdout = stdout

@@ -98,7 +98,7 @@ func TestSource_PassesTheEnvironmentOn(t *testing.T) {
 	assertToken(t, newCommand(t, command.Options{}, "printenv", "COMMAND_TEST_INHERITED"), first)
 	source := newCommand(t, command.Options{Env: []string{"COMMAND_TEST_INHERITED=" + second}}, "printenv", "COMMAND_TEST_INHERITED")
 	assertToken(t, source, second)
-	tokensourcetest.AssertNoSecret(t, source.String(), second)
+	tokensourcetest.AssertNoSecret(t, source, second)
 }
 
 func TestSource_SaysTheExitStatusAndNothingThatWasPrinted(t *testing.T) {

@@ -412,3 +412,24 @@ func TestAuthMethods_PrintNoSecret(t *testing.T) {
 		tokensourcetest.AssertNoSecret(t, vault.Options{Auth: auth}, secret)
 	}
 }
+
+// bareAuth is a user's own method, which hides nothing.
+type bareAuth struct{ Secret string }
+
+func (a bareAuth) Login(context.Context, *api.Client) (*api.Secret, error) {
+	return &api.Secret{Auth: &api.SecretAuth{ClientToken: a.Secret}}, nil
+}
+
+func TestSource_PrintsNoCredential(t *testing.T) {
+	const secret = "hvs.of-the-login-or-the-client"
+	given := handlerClient(t, newFake())
+	given.SetToken(secret)
+	given.SetHeaders(http.Header{"X-Gateway-Key": {secret}})
+	for _, auth := range []api.AuthMethod{nil, bareAuth{secret}, vault.Token(vault.Literal(secret))} {
+		source := newSource(t, given, "secret/x", vault.Options{Auth: auth})
+		refused(t, source, tokensource.ErrDenied, "", secret) // and it has logged in
+		for _, v := range []any{source, *source} {
+			tokensourcetest.AssertNoSecret(t, v, secret)
+		}
+	}
+}

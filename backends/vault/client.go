@@ -2,6 +2,7 @@ package vault
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -19,12 +20,15 @@ const (
 
 	// maxAnswer is far above any secret that holds a token.
 	maxAnswer = 8 << 20
+
+	// maxHost is above any scheme, name of DNS and port; what is longer is none.
+	maxHost = 260
 )
 
 // client is a Vault client that holds no token: each request gets its own.
 type client struct {
 	vault   *api.Client
-	auth    api.AuthMethod
+	login   func(context.Context, *api.Client) (*api.Secret, error) // nothing prints what it holds
 	timeout time.Duration
 }
 
@@ -65,7 +69,7 @@ func newClient(given *api.Client, options Options) (*client, error) {
 	if auth == nil {
 		auth = ambient{given: given, agent: config.AgentAddress != ""}
 	}
-	return &client{vault: vault, auth: auth, timeout: config.Timeout}, nil
+	return &client{vault: vault, login: auth.Login, timeout: config.Timeout}, nil
 }
 
 // badEnvironment withholds the client's own text, which may repeat a variable
@@ -132,7 +136,7 @@ func (g guard) CloseIdleConnections() {
 
 func hostOf(location string) string {
 	u, err := url.Parse(location)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || len(u.Scheme+u.Host) > maxHost {
 		return ""
 	}
 	return u.Scheme + "://" + u.Host

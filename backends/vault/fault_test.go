@@ -66,12 +66,14 @@ func TestAnswersOfVault(t *testing.T) {
 		do   http.HandlerFunc
 		text string
 	}{
-		"cut off":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "no usable answer"},
-		"503":          {answer(503), "sealed or not ready"},
-		"429":          {answer(429), "rate"},
-		"412":          {answer(412), "lags behind"},
-		"473":          {answer(473), "status 473"},
-		"403 and HTML": {page(403), "that isn't Vault's"},
+		"cut off":             {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "no usable answer"},
+		"503":                 {answer(503), "sealed or not ready"},
+		"429":                 {answer(429), "rate"},
+		"412":                 {answer(412), "lags behind"},
+		"473":                 {answer(473), "status 473"},
+		"403 and HTML":        {page(403), "that isn't Vault's"},
+		"a redirect":          {redirect("other.example"), "redirects to https://other.example, which is not followed"},
+		"an endless redirect": {redirect(strings.Repeat("a", 4096)), "Vault redirects, which is not followed"},
 	} {
 		for _, kind := range []string{"login", "mount", "read"} {
 			t.Run(name+" at "+kind, func(t *testing.T) {
@@ -110,6 +112,12 @@ func answer(status int) http.HandlerFunc {
 		body, _ := io.ReadAll(r.Body)
 		w.WriteHeader(status)
 		fmt.Fprintf(w, `{"errors":[%q,%q]}`, leak+secretA+string(body), r.Header.Get("X-Vault-Token"))
+	}
+}
+
+func redirect(host string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://"+secretA+"@"+host+"/"+secretA+"?token="+secretA, http.StatusTemporaryRedirect)
 	}
 }
 

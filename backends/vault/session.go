@@ -139,7 +139,7 @@ func (s *session) check(ctx context.Context, bad *lease) (*lease, error) {
 
 func (s *session) login(ctx context.Context) (*lease, error) {
 	start := time.Now()
-	answer, err := s.client.auth.Login(ctx, s.client.anonymous())
+	answer, err := s.client.login(ctx, s.client.anonymous())
 	if err != nil {
 		return nil, located(s.name, loginError(err))
 	}

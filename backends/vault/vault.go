@@ -129,6 +129,7 @@ func New(vault *api.Client, path string, options Options) (*Source, error) {
 	if err != nil {
 		return nil, located(s.name, err)
 	}
+	s.options.Auth = nil // the client has it, where a user's own doesn't print
 	s.client = client
 	s.session = newSession(s.name, client)
 	s.lookup = &lookup{}
