@@ -55,21 +55,28 @@ func downloads() []*fault {
 			name: "the server gives no checksum", noChecksums: true,
 			says: "no checksum ... AllowUnverified", is: []error{packagecloud.ErrNoChecksum}, requests: "GET 1",
 		}, {
+			name: "a download comes slowly",
+			do: func(s *scene) error {
+				packagecloud.SetTiming(s.client, patience, time.Millisecond)
+				return s.fetch(packagecloud.DownloadProgress(func(int64, int64) { s.dawdle() }))
+			},
+			requests: "GET 2", whole: true,
+		}, {
 			name: "a download stalls", inject: []packagecloudtest.Fault{{Host: host, StallAfter: half}},
 			do: func(s *scene) error {
-				packagecloud.SetTiming(s.client, time.Second, time.Millisecond)
+				packagecloud.SetTiming(s.client, patience, time.Millisecond)
 				return s.fetch()
 			},
 			requests: "GET 4", whole: true,
 		}, {
 			name: "who gets a download takes longer over it than a stall",
 			do: func(s *scene) error {
-				packagecloud.SetTiming(s.client, time.Second, time.Millisecond)
+				packagecloud.SetTiming(s.client, patience, time.Millisecond)
 				waited := false
 				return s.fetch(packagecloud.DownloadProgress(func(int64, int64) {
 					if !waited {
 						waited = true
-						time.Sleep(1500 * time.Millisecond)
+						time.Sleep(patience * 3 / 2)
 					}
 				}))
 			},

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -63,6 +65,10 @@ var named = map[string]error{
 	"syscall.ECONNREFUSED": syscall.ECONNREFUSED,
 }
 
+// patience is how long nothing may move in the rows that try it: so long that
+// a busy machine doesn't, too.
+const patience = 3 * time.Second
+
 // scene is a row that is being played.
 type scene struct {
 	*canary
@@ -77,12 +83,14 @@ type scene struct {
 	yields int
 
 	// What the row sets to act at a point of the client's work.
-	secret func(context.Context) (string, error) // the source
-	dial   func() error                          // before a connection is made
-	trip   func(r *http.Request) *http.Request   // before a request is sent
-	tried  func(r *http.Request)                 // after it has an answer or an error
-	closed func(r *http.Request)                 // after its answer was read
-	logged func(line string)
+	secret  func(context.Context) (string, error) // the source
+	dial    func() error                          // before a connection is made
+	trip    func(r *http.Request) *http.Request   // before a request is sent
+	tried   func(r *http.Request)                 // after it has an answer or an error
+	closed  func(r *http.Request)                 // after its answer was read
+	logged  func(line string)
+	slow    atomic.Bool // the next read or write takes a while
+	dawdled int
 
 	transport *http.Transport
 }
@@ -121,6 +129,29 @@ func (c *closing) Close() error {
 	return err
 }
 
+// slowConn is a connection that takes a while now and then.
+type slowConn struct {
+	net.Conn
+	slow *atomic.Bool
+}
+
+func (c *slowConn) wait() {
+	if c.slow.Swap(false) {
+		time.Sleep(patience / 4)
+	}
+}
+
+func (c *slowConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.wait()
+	return n, err
+}
+
+func (c *slowConn) Write(p []byte) (int, error) {
+	c.wait()
+	return c.Conn.Write(p)
+}
+
 // play sets a row's scene: the server with its stock and faults, and a client
 // that has asked nothing yet.
 func play(t *testing.T, w world, row *fault) *scene {
@@ -136,7 +167,13 @@ func play(t *testing.T, w world, row *fault) *scene {
 				return nil, err
 			}
 		}
-		return (&net.Dialer{}).DialContext(ctx, network, address)
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		// What a server doesn't read shall not fit in between.
+		s.try(conn.(*net.TCPConn).SetWriteBuffer(256 << 10))
+		return &slowConn{conn, &s.slow}, nil
 	}
 	t.Cleanup(s.transport.CloseIdleConnections)
 	s.client = s.newClient(writer(s.log), s)
@@ -220,14 +257,19 @@ func (s *scene) list(between func()) (err error) {
 func (s *scene) info() error { return second(s.repo.Info(s.ctx)) }
 
 func TestFaults(t *testing.T) {
+	// More than t.Parallel would run at once, since a row mostly waits.
+	slots := make(chan struct{}, 16)
+	var all sync.WaitGroup
 	for _, kind := range slices.Sorted(maps.Keys(worlds)) {
 		for _, row := range faults() {
-			t.Run(kind+"/"+row.name, func(t *testing.T) {
-				t.Parallel()
-				row.check(t, worlds[kind](t, row.noChecksums))
+			slots <- struct{}{}
+			all.Go(func() {
+				defer func() { <-slots }()
+				t.Run(kind+"/"+row.name, func(t *testing.T) { row.check(t, worlds[kind](t, row.noChecksums)) })
 			})
 		}
 	}
+	all.Wait()
 }
 
 func (row *fault) check(t *testing.T, w world) {
@@ -433,6 +475,14 @@ func TestFaults_AreInTheDocs(t *testing.T) {
 	}
 	for name := range documented {
 		t.Errorf("%s has the row %q, which the test doesn't", path, name)
+	}
+}
+
+// dawdle makes the connection slow for a moment, at the first few calls: for
+// more than the patience all in all.
+func (s *scene) dawdle() {
+	if s.dawdled++; s.dawdled <= 5 {
+		s.slow.Store(true)
 	}
 }
 

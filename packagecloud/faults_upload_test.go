@@ -21,7 +21,7 @@ import (
 
 // large is more than the sockets between client and server hold, so that a
 // server that doesn't read it hasn't got it.
-const large = 16 << 20
+const large = 4 << 20
 
 func largeDemo() packagecloud.Content { return packagecloud.ReaderAt(demo, pattern{}, large) }
 
@@ -49,8 +49,8 @@ func unlisted(times int) packagecloudtest.Fault {
 var (
 	post      = packagecloudtest.Fault{Method: "POST"} // for what happens then
 	lost      = packagecloudtest.Fault{Method: "POST", LoseAnswer: true}
-	notDone   = packagecloudtest.Fault{Method: "POST", ResetAfter: 1 << 30} // reads it all
-	cutShort  = packagecloudtest.Fault{Method: "POST", ResetAfter: 1 << 20} // reads a part of what is large
+	notDone   = packagecloudtest.Fault{Method: "POST", ResetAfter: 1 << 30}   // reads it all
+	cutShort  = packagecloudtest.Fault{Method: "POST", ResetAfter: 256 << 10} // reads a part of what is large
 	retrySoon = http.Header{"Retry-After": {"1"}}
 	retryLate = http.Header{"Retry-After": {"3600"}}
 )
@@ -274,30 +274,43 @@ func breaks() []*fault {
 			},
 			says: "the outcome is unknown ... acme/stable", is: []error{packagecloud.ErrUnknownOutcome}, requests: "POST 1", stored: 1,
 		}, {
-			name: "the server takes long over an upload", inject: []packagecloudtest.Fault{{Method: "POST", Delay: 1500 * time.Millisecond}},
+			name: "the server takes long over an upload", inject: []packagecloudtest.Fault{{Method: "POST", Delay: patience * 3 / 2}},
 			do: func(s *scene) error {
-				packagecloud.SetTiming(s.client, time.Second, time.Millisecond, 0)
+				packagecloud.SetTiming(s.client, patience, time.Millisecond, 0)
 				return s.uploadDemo()
+			},
+			requests: "GET 1, POST 1", stored: 1,
+		}, {
+			name: "an upload goes slowly",
+			do: func(s *scene) error {
+				packagecloud.SetTiming(s.client, patience, time.Millisecond, 0)
+				options := *jammy
+				options.Progress = func(sent, _ int64) {
+					if sent > 0 {
+						s.dawdle()
+					}
+				}
+				return s.upload(largeDemo(), &options)
 			},
 			requests: "GET 1, POST 1", stored: 1,
 		}, {
 			name: "an upload stalls", inject: []packagecloudtest.Fault{{Method: "POST", Delay: time.Hour}},
 			do: func(s *scene) error {
-				packagecloud.SetTiming(s.client, time.Second, time.Millisecond, 0)
+				packagecloud.SetTiming(s.client, patience, time.Millisecond, 0)
 				return s.uploadLarge()
 			},
 			requests: "GET 2, POST 2", stored: 1,
 		}, {
 			name: "no answer to a read comes", inject: []packagecloudtest.Fault{{Delay: time.Hour, Times: -1}},
 			do: func(s *scene) error {
-				packagecloud.SetTiming(s.client, 100*time.Millisecond, time.Millisecond)
+				packagecloud.SetTiming(s.client, patience/3, time.Millisecond)
 				return s.info()
 			},
 			says: "the transfer stalled", is: []error{packagecloud.ErrStalled}, requests: "GET 5",
 		}, {
 			name: "every answer to a read stalls", inject: []packagecloudtest.Fault{{StallAfter: 20, Times: -1}},
 			do: func(s *scene) error {
-				packagecloud.SetTiming(s.client, 100*time.Millisecond, time.Millisecond)
+				packagecloud.SetTiming(s.client, patience/3, time.Millisecond)
 				return s.info()
 			},
 			says: "the transfer stalled", is: []error{packagecloud.ErrStalled}, requests: "GET 5",
