@@ -234,6 +234,7 @@ func (d *download) fetch(ctx context.Context) error {
 	}
 	resp, err := d.client.once(ctx, request{
 		method: http.MethodGet, readOnly: true, url: address.String(), header: header,
+		subject:    d.pkg.Filename,
 		endpoint:   "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",
 		credential: credential, authenticator: d.authenticator,
 	})

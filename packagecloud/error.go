@@ -1,6 +1,7 @@
 package packagecloud
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,7 +61,8 @@ type Error struct {
 	// StatusCode is the HTTP status.
 	StatusCode int
 	// Method and Endpoint tell what was asked; Endpoint is the template of
-	// the path, such as "/api/v1/repos/{owner}/{repo}/packages.json".
+	// the path, such as "/api/v1/repos/{owner}/{repo}/packages.json". The
+	// text of a 404 says what the caller named.
 	Method, Endpoint string
 	// Fields are the server's messages by field. A body that isn't such an
 	// object gives none.
@@ -106,20 +108,23 @@ func (e *Error) Body() []byte {
 	return slices.Clone(e.body())
 }
 
-func newError(method, endpoint string, resp *http.Response, body []byte) *Error {
+func newError(r request, resp *http.Response, body []byte) *Error {
 	clean := func(s string) string { return strike(s, resp.Request) }
 	fields := parseFields(body, clean)
 	body = []byte(clean(string(body)))
 	body = body[:min(len(body), maxErrorBody)]
 	e := &Error{
 		StatusCode: resp.StatusCode,
-		Method:     method,
-		Endpoint:   endpoint,
+		Method:     r.method,
+		Endpoint:   r.endpoint,
 		Fields:     fields,
 		body:       func() []byte { return body },
 	}
 	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	e.kinds, e.hint = classify(e, string(body))
+	if e.Is(ErrNotFound) {
+		e.hint = cmp.Or(shorten(clean(r.subject), 300), "it") + " isn't there, or the token can't see it"
+	}
 	if resp.StatusCode == http.StatusBadRequest && fields == nil && resp.Request != nil && resp.Request.URL.Scheme == "http" {
 		e.hint = "if the server speaks https there, the base URL should begin with https://"
 	}
@@ -139,7 +144,7 @@ func classify(e *Error, body string) (kinds []error, hint string) {
 	case http.StatusPaymentRequired:
 		return []error{ErrPaymentRequired}, "the owner's plan doesn't include this"
 	case http.StatusNotFound:
-		return []error{ErrNotFound}, "it isn't there, or the token can't see it"
+		return []error{ErrNotFound}, ""
 	case http.StatusTooManyRequests:
 		if !e.comeBack || strings.Contains(lower, "limit exceeded") {
 			return []error{ErrQuota}, "the owner's plan has no bandwidth or storage left"
@@ -156,7 +161,7 @@ func classify(e *Error, body string) (kinds []error, hint string) {
 			kinds = append(kinds, ErrPaymentRequired)
 		}
 	case http.StatusOK, http.StatusCreated, http.StatusAccepted: // the body says otherwise
-		return []error{ErrNotFound}, "it isn't there, or the token can't see it"
+		return []error{ErrNotFound}, ""
 	}
 	if e.StatusCode >= 500 && kinds == nil {
 		hint = "the server failed; try again later"

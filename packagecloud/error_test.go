@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -94,6 +95,52 @@ func TestError_EveryShape(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestError_NotFoundSaysWhatWasNamed(t *testing.T) {
+	f := setup(t)
+	ctx := t.Context()
+	there := f.add(t, "ubuntu/jammy", demo, []byte("x"))
+	none := f.client.Repository("acme", "none")
+	gone := *there
+	gone.Filename = "gone_1_amd64.deb"
+	for _, address := range []*string{&gone.PackageURL, &gone.VersionsURL, &gone.DestroyURL, &gone.PromoteURL} {
+		*address = strings.ReplaceAll(*address, "demo", "gone")
+	}
+	gone.DownloadURL, _ = packagecloud.NewSecretURL(f.srv.URL + "/acme/main/packages/ubuntu/jammy/gone_1_amd64.deb/download")
+	first := func(list iter.Seq2[*packagecloud.Package, error]) error {
+		for _, err := range list {
+			return err
+		}
+		return nil
+	}
+	const packageText = "gone_1_amd64.deb for ubuntu/jammy in acme/main"
+	for name, test := range map[string]struct {
+		err  error
+		want string
+	}{
+		"info":     {second(none.Info(ctx)), "the repository acme/none"},
+		"list":     {first(none.Packages(ctx, nil)), "the repository acme/none"},
+		"search":   {second(none.Find(ctx, "", demo)), "the repository acme/none"},
+		"upload":   {second(none.Upload(ctx, packagecloud.Bytes(demo, []byte("x")), jammy)), "the repository acme/none"},
+		"package":  {second(f.repo.Package(ctx, &gone)), packageText},
+		"versions": {first(f.repo.Versions(ctx, &gone)), packageText},
+		"delete":   {f.repo.Delete(ctx, &gone), packageText},
+		"promote":  {second(f.repo.Promote(ctx, &gone, none)), packageText + " or the repository acme/none"},
+		"download": {f.repo.Download(ctx, &gone, io.Discard), "gone_1_amd64.deb"},
+	} {
+		f.want(t, test.err, packagecloud.ErrNotFound)
+		if want := "(" + test.want + " isn't there, or the token can't see it)"; !strings.Contains(test.err.Error(), want) {
+			t.Errorf("%s: the error is %v; want %q in it", name, test.err, want)
+		}
+	}
+	_, err := f.client.Repository(strings.Repeat("x", 1000), f.srv.Token()).Info(ctx)
+	f.want(t, err, packagecloud.ErrNotFound)
+	if len(err.Error()) > 1000 {
+		t.Errorf("the text has %d bytes", len(err.Error()))
+	}
+	_, err = f.client.Repository("acme", f.srv.Token()).Info(ctx)
+	f.want(t, err, packagecloud.ErrNotFound)
 }
 
 func TestError_TokenIsStruckOut(t *testing.T) {

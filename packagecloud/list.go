@@ -91,7 +91,7 @@ func (r *Repository) list(ctx context.Context, name string, query url.Values, op
 	for key, v := range query {
 		values[key] = v
 	}
-	req := request{url: path + "?" + values.Encode(), endpoint: "/api/v1/repos/{owner}/{repo}/" + name}
+	req := request{url: path + "?" + values.Encode(), subject: r.subject(nil), endpoint: "/api/v1/repos/{owner}/{repo}/" + name}
 	return pages(ctx, r.client, req, packageKey, waive)
 }
 

@@ -166,7 +166,7 @@ func (r *Repository) Package(ctx context.Context, pkg *Package) (*Package, error
 		return r.Find(ctx, pkg.Distribution, pkg.Filename)
 	}
 	return r.client.onePackage(ctx, request{
-		method: http.MethodGet, readOnly: true, url: pkg.PackageURL,
+		method: http.MethodGet, readOnly: true, url: pkg.PackageURL, subject: r.subject(pkg),
 		endpoint: "/api/v1/repos/{owner}/{repo}/package/{package}.json",
 	})
 }
@@ -253,7 +253,7 @@ func (r *Repository) Versions(ctx context.Context, pkg *Package) iter.Seq2[*Pack
 			}
 			address = details.VersionsURL
 		}
-		req := request{url: address, endpoint: "/api/v1/repos/{owner}/{repo}/package/{package}/versions.json"}
+		req := request{url: address, subject: r.subject(pkg), endpoint: "/api/v1/repos/{owner}/{repo}/package/{package}/versions.json"}
 		for p, err := range pages(ctx, r.client, req, packageKey, false) {
 			if !yield(p, err) {
 				return
@@ -273,7 +273,7 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 	if err != nil {
 		return err
 	}
-	req := request{method: http.MethodDelete, url: address, endpoint: "/api/v1/repos/{owner}/{repo}/{distribution}/{version}/{filename}"}
+	req := request{method: http.MethodDelete, url: address, subject: r.subject(pkg), endpoint: "/api/v1/repos/{owner}/{repo}/{distribution}/{version}/{filename}"}
 	lost := false
 	for try := 1; ; try++ {
 		_, err := r.client.call(ctx, req, nil)
@@ -326,6 +326,7 @@ func (r *Repository) Promote(ctx context.Context, pkg *Package, destination *Rep
 	}
 	req := formRequest(form)
 	req.url, req.endpoint = address, "/api/v1/repos/{owner}/{repo}/{distribution}/{version}/{filename}/promote.json"
+	req.subject = r.subject(pkg) + " or the repository " + destination.String()
 	out, err := r.client.onePackage(ctx, req)
 	if err != nil {
 		if ambiguous(err) {

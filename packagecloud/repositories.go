@@ -132,7 +132,7 @@ func (r *Repository) Info(ctx context.Context) (*RepositoryInfo, error) {
 	}
 	var out RepositoryInfo
 	_, err = r.client.call(ctx, request{
-		method: http.MethodGet, readOnly: true, url: path + ".json",
+		method: http.MethodGet, readOnly: true, url: path + ".json", subject: r.subject(nil),
 		endpoint: "/api/v1/repos/{owner}/{repo}.json",
 	}, &out)
 	if err != nil {

@@ -2,6 +2,7 @@ package packagecloud
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,7 @@ const (
 type request struct {
 	method   string
 	endpoint string // the path's template, for errors and logs
+	subject  string // what the caller named, for errors; may be empty
 	url      string // absolute, or a path on the base URL's host
 	header   http.Header
 
@@ -82,6 +84,18 @@ func (r *Repository) path(elements ...string) (string, error) {
 		return "", fmt.Errorf("packagecloud: the repository %q has a slash in its owner or name; give the two apart: Repository(\"owner\", \"name\")", shorten(r.String(), 200))
 	}
 	return apiPath(append([]string{"repos", r.owner, r.name}, elements...)...)
+}
+
+// subject names the repository, and pkg if it isn't nil, in errors.
+func (r *Repository) subject(pkg *Package) string {
+	if pkg == nil {
+		return "the repository " + r.String()
+	}
+	place := shorten(cmp.Or(pkg.Filename, pkg.Name), 100)
+	if pkg.Distribution != "" {
+		place += " for " + shorten(pkg.Distribution, 50)
+	}
+	return place + " in " + r.String()
 }
 
 // resolve makes an address of the API absolute. A path that the server gave is
@@ -305,7 +319,7 @@ func (c *Client) answer(r request, resp *http.Response) (*http.Response, error) 
 	// A little more, so that a token at the limit is seen whole and struck out.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody+8<<10))
 	resp.Body.Close()
-	return nil, newError(r.method, r.endpoint, resp, body)
+	return nil, newError(r, resp, body)
 }
 
 func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
@@ -315,7 +329,7 @@ func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
 	// An unknown repository can come as a success whose body says otherwise.
 	if bytes.Contains(body[:min(len(body), 64)], []byte("not_found")) {
 		if fields := parseFields(body, strings.Clone); len(fields) == 1 && len(fields["error"]) == 1 && fields["error"][0] == "not_found" {
-			return newError(r.method, r.endpoint, resp, body)
+			return newError(r, resp, body)
 		}
 	}
 	if out == nil {

@@ -285,7 +285,7 @@ func (u *upload) post(ctx context.Context, path string, form *form) (*Package, e
 		})
 	}
 	return c.onePackage(ctx, request{
-		method: http.MethodPost, url: path, endpoint: "/api/v1/repos/{owner}/{repo}/packages.json",
+		method: http.MethodPost, url: path, subject: u.repo.subject(nil), endpoint: "/api/v1/repos/{owner}/{repo}/packages.json",
 		header: header, size: form.size,
 		body: func(watch *watchdog) (io.ReadCloser, error) { return form.open(&u.transfer, watch) },
 	})
