@@ -123,7 +123,7 @@ func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string
 func (d *download) prepare(ctx context.Context, r *Repository) error {
 	pkg := d.pkg
 	if pkg.DownloadURL.IsZero() {
-		found, err := r.Find(ctx, pkg.Distribution, pkg.Filename)
+		found, err := r.Find(ctx, pkg.Distribution, pkg.qualifiedName())
 		if err != nil {
 			return err
 		}

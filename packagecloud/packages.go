@@ -163,7 +163,7 @@ func (r *Repository) Package(ctx context.Context, pkg *Package) (*Package, error
 		return nil, errNilPackage
 	}
 	if pkg.PackageURL == "" {
-		return r.Find(ctx, pkg.Distribution, pkg.Filename)
+		return r.Find(ctx, pkg.Distribution, pkg.qualifiedName())
 	}
 	return r.client.onePackage(ctx, request{
 		method: http.MethodGet, readOnly: true, url: pkg.PackageURL, subject: r.subject(pkg),
@@ -187,20 +187,31 @@ func (c *Client) onePackage(ctx context.Context, r request) (*Package, error) {
 var errNilPackage = errors.New("packagecloud: the package is nil")
 
 // Find returns the package with this file name in the distribution, such as
-// "ubuntu/noble"; an empty one finds it anywhere. ErrNotFound says that there
-// is none; several in different places are an error that lists them.
+// "ubuntu/noble"; an empty one finds it anywhere. An npm package's scope and a
+// Java archive's group may stand before the name, as in "@acme/demo-1.0.0.tgz"
+// and "com.acme/demo-1.0.jar"; where a name is there several times without, it
+// means the npm package that has no scope. ErrNotFound says that there is none;
+// several in different places are an error that lists them.
 func (r *Repository) Find(ctx context.Context, distribution, filename string) (*Package, error) {
-	if err := checkName(filename); err != nil {
+	i := strings.LastIndex(filename, "/")
+	namespace, base := filename[:max(i, 0)], filename[i+1:]
+	if err := checkName(base); err != nil {
 		return nil, err
 	}
-	var found []*Package
-	for pkg, err := range r.search(ctx, filename, distribution) {
+	var found, bare []*Package
+	for pkg, err := range r.search(ctx, base, distribution) {
 		if err != nil {
 			return nil, err
 		}
-		if pkg.Filename == filename && inDistribution(pkg, distribution) {
-			found = append(found, pkg)
+		if pkg.Filename != base || !inDistribution(pkg, distribution) || i >= 0 && strings.TrimPrefix(namespace, "@") != strings.TrimPrefix(pkg.namespace(), "@") {
+			continue
 		}
+		if found = append(found, pkg); pkg.namespace() == "" {
+			bare = append(bare, pkg)
+		}
+	}
+	if len(bare) == 1 {
+		found = bare
 	}
 	switch len(found) {
 	case 0:
@@ -210,9 +221,33 @@ func (r *Repository) Find(ctx context.Context, distribution, filename string) (*
 	}
 	var places []string
 	for _, pkg := range found {
-		places = append(places, pkg.Distribution+" "+pkg.Scope)
+		places = append(places, strings.TrimSpace(pkg.Distribution+" "+pkg.qualifiedName()))
 	}
-	return nil, fmt.Errorf("packagecloud: %s is in several places of %s (%s): name the distribution", shorten(filename, 200), r, strings.Join(places, ", "))
+	return nil, fmt.Errorf("packagecloud: %s is in several places of %s (%s): name the distribution, or the scope or group",
+		shorten(filename, 200), r, shorten(strings.Join(places, ", "), 1000))
+}
+
+// namespace is the scope of an npm package, or the group of a Java archive, which
+// only its address tells.
+func (p *Package) namespace() string {
+	if p.Scope != "" {
+		return p.Scope
+	}
+	_, rest, _ := strings.Cut(p.DestroyURL, "/java/maven2/")
+	group, _, ok := strings.Cut(rest, "/")
+	group, err := url.PathUnescape(group)
+	if !ok || err != nil {
+		return ""
+	}
+	return group
+}
+
+// qualifiedName is what Find takes for p alone.
+func (p *Package) qualifiedName() string {
+	if namespace := p.namespace(); namespace != "" {
+		return namespace + "/" + p.Filename
+	}
+	return p.Filename
 }
 
 // inDistribution compares "ubuntu/noble" exactly; the types with a single

@@ -1,7 +1,9 @@
 package packagecloud_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"reflect"
@@ -9,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
 	"github.com/packagecloud-go/sdk/packagecloud"
 )
 
@@ -182,6 +185,66 @@ func TestPromote_MovesThePackage(t *testing.T) {
 		t.Error("no destination was accepted")
 	}
 	f.want(t, second(f.repo.Promote(t.Context(), pkg, stable)), packagecloud.ErrNotFound)
+}
+
+func TestFind_ByScopeAndGroup(t *testing.T) {
+	f := setup(t)
+	upload := func(name string, content []byte) *packagecloud.Package {
+		t.Helper()
+		pkg, err := f.repo.Upload(t.Context(), packagecloud.Bytes(name, content), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pkg
+	}
+	const tgz, jar = "demo-1.0.0.tgz", "demo-1.0.jar"
+	upload(tgz, packagefiletest.Node("@a/demo", "1.0.0"))
+	ofB := upload(tgz, packagefiletest.Node("@b/demo", "1.0.0"))
+	upload("only-2.0.0.tgz", packagefiletest.Node("@a/only", "2.0.0"))
+	upload(jar, packagefiletest.Jar("com.acme", "demo", "1.0"))
+	ofOrg := upload(jar, packagefiletest.Jar("org.acme", "demo", "1.0"))
+
+	_, err := f.repo.Find(t.Context(), "node/1", tgz)
+	if err == nil || !strings.Contains(err.Error(), "@a/"+tgz) || !strings.Contains(err.Error(), "@b/"+tgz) {
+		t.Errorf("the error is %v; want the names to choose from", err)
+	}
+	_, err = f.repo.Find(t.Context(), "", jar)
+	if err == nil || !strings.Contains(err.Error(), "com.acme/"+jar) || !strings.Contains(err.Error(), "org.acme/"+jar) {
+		t.Errorf("the error is %v; want the names to choose from", err)
+	}
+	upload(tgz, packagefiletest.Node("demo", "1.0.0"))
+	for _, test := range []struct{ distribution, name, scope, url string }{
+		{"", "@a/" + tgz, "@a", ""},
+		{"node/1", "@b/" + tgz, "@b", ""},
+		{"node", tgz, "", ""},
+		{"", "only-2.0.0.tgz", "@a", ""},
+		{"", "com.acme/" + jar, "", "/com.acme/"},
+		{"java/maven2", "org.acme/" + jar, "", "/org.acme/"},
+	} {
+		pkg, err := f.repo.Find(t.Context(), test.distribution, test.name)
+		if err != nil || pkg.Scope != test.scope || !strings.Contains(pkg.DestroyURL, test.url) {
+			t.Errorf("%s: %+v, %v", test.name, pkg, err)
+		}
+	}
+	for _, name := range []string{"@c/" + tgz, "@a/x" + tgz, "acme/" + jar, "x/" + demo, "@a/demo"} {
+		f.want(t, second(f.repo.Find(t.Context(), "", name)), packagecloud.ErrNotFound)
+	}
+	if _, err := f.repo.Find(t.Context(), "", "@a/"); err == nil || errors.Is(err, packagecloud.ErrNotFound) {
+		t.Errorf("without a file name the error is %v", err)
+	}
+	// What is looked up again is the same.
+	for _, pkg := range []*packagecloud.Package{ofB, ofOrg} {
+		again := *pkg
+		again.PackageURL = ""
+		if found, err := f.repo.Package(t.Context(), &again); err != nil || found.DestroyURL != pkg.DestroyURL {
+			t.Errorf("%s of %s: %v", pkg.Filename, pkg.DestroyURL, err)
+		}
+		var b bytes.Buffer
+		again.DownloadURL = packagecloud.SecretURL{}
+		if err := f.repo.Download(t.Context(), &again, &b, packagecloud.AllowUnverified()); err != nil {
+			t.Errorf("%s of %s: %v", pkg.Filename, pkg.DestroyURL, err)
+		}
+	}
 }
 
 func TestFind_TellsPlacesApart(t *testing.T) {
