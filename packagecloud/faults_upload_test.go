@@ -110,7 +110,7 @@ func refusals() []*fault {
 		}, {
 			name: "404: the repository isn't there, or the token can't see it",
 			do:   func(s *scene) error { s.repo = s.client.Repository("acme", "missing"); return s.uploadDemo() },
-			says: "it isn't there, or the token can't see it", is: []error{packagecloud.ErrNotFound}, status: 404, requests: "GET 1, POST 1",
+			says: "the repository acme/missing isn't there, or the token can't see it", is: []error{packagecloud.ErrNotFound}, status: 404, requests: "GET 1, POST 1",
 		}, {
 			name: "404: the package to delete isn't there any more", have: theirs,
 			do: func(s *scene) error {

@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -197,16 +198,16 @@ func TestNames_ReachTheServerInQueriesAndForms(t *testing.T) {
 		want  func(name string) string // nil for the name itself
 		none  bool                     // an empty name is left out
 	}{
-		{what: "file to find", path: "/api/v1/repos/acme/main/search.json", query: "q", call: func(ctx context.Context, name string) error {
+		{what: "file to find", path: "/api/v1/repos/acme/main/search.json", query: "q", want: path.Base, call: func(ctx context.Context, name string) error {
 			return found(repo.Find(ctx, "", name))
 		}},
 		{what: "distribution to find a file in", path: "/api/v1/repos/acme/main/search.json", query: "dist", none: true, call: func(ctx context.Context, name string) error {
 			return found(repo.Find(ctx, name, "a.deb"))
 		}},
-		{what: "file without an address", path: "/api/v1/repos/acme/main/search.json", query: "q", call: func(ctx context.Context, name string) error {
+		{what: "file without an address", path: "/api/v1/repos/acme/main/search.json", query: "q", want: path.Base, call: func(ctx context.Context, name string) error {
 			return found(repo.Package(ctx, &packagecloud.Package{Filename: name}))
 		}},
-		{what: "file to download", path: "/api/v1/repos/acme/main/search.json", query: "q", call: func(ctx context.Context, name string) error {
+		{what: "file to download", path: "/api/v1/repos/acme/main/search.json", query: "q", want: path.Base, call: func(ctx context.Context, name string) error {
 			return found(nil, repo.Download(ctx, &packagecloud.Package{Filename: name}, io.Discard))
 		}},
 		{what: "search", path: "/api/v1/repos/acme/main/search.json", query: "q", none: true, call: func(ctx context.Context, name string) error {
@@ -250,7 +251,7 @@ func TestNames_ReachTheServerInQueriesAndForms(t *testing.T) {
 					t.Errorf("%.100q: %d requests; want 1", name, len(got))
 					continue
 				}
-				path, _, _ := strings.Cut(got[0].uri, "?")
+				address, _, _ := strings.Cut(got[0].uri, "?")
 				_, values := got[0].elements(t)
 				key := place.query
 				if place.form != "" {
@@ -263,8 +264,8 @@ func TestNames_ReachTheServerInQueriesAndForms(t *testing.T) {
 				if name == "" && place.none {
 					want = nil
 				}
-				if path != place.path || !slices.Equal(values[key], want) {
-					t.Errorf("%.100q: the server sees %q in %s; want %.200q in %s", name, values[key], path, want, place.path)
+				if address != place.path || !slices.Equal(values[key], want) {
+					t.Errorf("%.100q: the server sees %q in %s; want %.200q in %s", name, values[key], address, want, place.path)
 				}
 			}
 			if accepted < 40 {

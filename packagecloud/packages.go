@@ -198,12 +198,17 @@ func (r *Repository) Find(ctx context.Context, distribution, filename string) (*
 	if err := checkName(base); err != nil {
 		return nil, err
 	}
+	if i >= 0 {
+		if err := checkName(namespace); err != nil {
+			return nil, err
+		}
+	}
 	var found, bare []*Package
 	for pkg, err := range r.search(ctx, base, distribution) {
 		if err != nil {
 			return nil, err
 		}
-		if pkg.Filename != base || !inDistribution(pkg, distribution) || i >= 0 && strings.TrimPrefix(namespace, "@") != strings.TrimPrefix(pkg.namespace(), "@") {
+		if pkg.Filename != base || !inDistribution(pkg, distribution) || namespace != "" && strings.TrimPrefix(namespace, "@") != strings.TrimPrefix(pkg.namespace(), "@") {
 			continue
 		}
 		if found = append(found, pkg); pkg.namespace() == "" {
