@@ -27,7 +27,7 @@ import (
 
 // patience is how long a source may take for what must be prompt. It is long,
 // because it only has to tell prompt from never.
-const patience = 20 * time.Second
+var patience = 20 * time.Second
 
 // Backend tells [Run] how to reach a store and a source that reads it. The
 // functions get the test they are called in and fail it if they can't do their
