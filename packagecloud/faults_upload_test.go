@@ -303,14 +303,14 @@ func breaks() []*fault {
 		}, {
 			name: "no answer to a read comes", inject: []packagecloudtest.Fault{{Delay: time.Hour, Times: -1}},
 			do: func(s *scene) error {
-				packagecloud.SetTiming(s.client, patience/3, time.Millisecond)
+				packagecloud.SetTiming(s.client, patience, time.Millisecond)
 				return s.info()
 			},
 			says: "the transfer stalled", is: []error{packagecloud.ErrStalled}, requests: "GET 5",
 		}, {
 			name: "every answer to a read stalls", inject: []packagecloudtest.Fault{{StallAfter: 20, Times: -1}},
 			do: func(s *scene) error {
-				packagecloud.SetTiming(s.client, patience/3, time.Millisecond)
+				packagecloud.SetTiming(s.client, patience, time.Millisecond)
 				return s.info()
 			},
 			says: "the transfer stalled", is: []error{packagecloud.ErrStalled}, requests: "GET 5",
