@@ -6,7 +6,9 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -129,8 +131,9 @@ func (u *upload) resolveDuplicate(ctx context.Context, refusal error) (*Package,
 	return pkg, err
 }
 
-// judge decides whether pkg is what a lost try uploaded. Without a checksum the
-// size and the time of creation tell.
+// judge decides whether pkg is what a lost try uploaded. Without a checksum it is
+// if its size, its uploader and the time of its creation say so; what can't be
+// known says nothing.
 func (u *upload) judge(ctx context.Context, pkg *Package, refusal error) (*Package, error) {
 	result, details, err := u.compare(ctx, pkg)
 	switch {
@@ -141,11 +144,73 @@ func (u *upload) judge(ctx context.Context, pkg *Package, refusal error) (*Packa
 	case result == different:
 		return nil, existsError(pkg, "its content is another", refusal)
 	}
-	created := !details.CreatedAt.IsZero() && details.CreatedAt.After(u.started.Add(-clockSlack))
-	if created && (details.Size == 0 || details.Size == u.content.Size) { // alpine has no size either
-		return details, nil
+	if err := u.foreign(ctx, details); err != nil {
+		return nil, fmt.Errorf("%w: %s is in %s, but the server gives no checksum that tells whether it is this one, and %w", ErrUnknownOutcome, u.content.Name, u.repo, err)
 	}
-	return nil, fmt.Errorf("%w: %s is in %s, but the server gives no checksum that tells whether it is this one", ErrUnknownOutcome, u.content.Name, u.repo)
+	return details, nil
+}
+
+// foreign tells what speaks against a package that has no checksum being the one
+// that was uploaded.
+func (u *upload) foreign(ctx context.Context, pkg *Package) error {
+	if !pkg.CreatedAt.After(u.started.Add(-clockSlack)) {
+		return errors.New("it was created before, or nobody knows when")
+	}
+	size, err := u.repo.client.sizeOf(ctx, pkg)
+	if err != nil {
+		return err
+	}
+	if size != u.content.Size {
+		return errors.New("its size is another or unknown")
+	}
+	account, err := u.repo.client.account(ctx)
+	if err != nil {
+		return err
+	}
+	if account == "" || !strings.EqualFold(pkg.Uploader, account) {
+		return errors.New("its uploader is another or unknown")
+	}
+	return nil
+}
+
+// sizeOf returns a package's size, 0 if it can't be known. Where lists and
+// details don't have it (alpine), the first byte of the content tells.
+func (c *Client) sizeOf(ctx context.Context, pkg *Package) (int64, error) {
+	if pkg.Size > 0 || pkg.DownloadURL.IsZero() {
+		return pkg.Size, nil
+	}
+	address, credential := pkg.DownloadURL.split()
+	resp, err := c.once(ctx, request{
+		method: http.MethodGet, readOnly: true, url: address.String(), credential: credential, subject: pkg.Filename,
+		endpoint: "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",
+		header:   http.Header{"Accept-Encoding": {"identity"}, "Range": {"bytes=0-0"}},
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusPartialContent {
+		return max(0, resp.ContentLength), nil
+	}
+	_, total, _ := strings.Cut(resp.Header.Get("Content-Range"), "/")
+	size, err := strconv.ParseInt(total, 10, 64)
+	if err != nil {
+		return 0, nil // "*" is unknown
+	}
+	return size, nil
+}
+
+// account returns the name of the token's owner, "" if it can't be known. No
+// endpoint tells it, but the list of repositories has the owner's alone.
+func (c *Client) account(ctx context.Context) (string, error) {
+	for repo, err := range c.Repositories(ctx, &RepositoriesOptions{ListOptions: ListOptions{PerPage: 1, AllowChange: true}}) {
+		if err != nil {
+			return "", err
+		}
+		owner, _, _ := strings.Cut(repo.FullName, "/")
+		return owner, nil
+	}
+	return "", nil
 }
 
 // existsError is ErrExists, with the reason and the server's refusal, if any.
