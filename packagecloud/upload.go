@@ -86,7 +86,10 @@ type upload struct {
 // Upload adds a package to the repository and returns what the server made of
 // it; its Filename may differ from the content's. The content is streamed, and
 // read again when the request has to be repeated. An answer that got lost is
-// looked up, so that a package is neither missing nor sent twice.
+// looked up, so that a package is neither missing nor sent twice: what is there
+// is ours if it has the checksum; where the server gives none (alpine, dsc, java
+// at first), if its size is ours, its uploader is the token's owner, and it was
+// created since the upload began. Else the error is ErrUnknownOutcome.
 //
 // Errors are an *[Error], among them ErrExists and ErrInvalid; ErrContentChanged,
 // ErrNotReplayable and ErrUnknownOutcome; or those of the token, the file, the
