@@ -29,6 +29,9 @@ import (
 // because it only has to tell prompt from never.
 var patience = 20 * time.Second
 
+// maxText bounds the text of an error, which is for a line of a log.
+const maxText = 1 << 10
+
 // Backend tells [Run] how to reach a store and a source that reads it. The
 // functions get the test they are called in and fail it if they can't do their
 // work. A store that can't hold a malformed value which Set is given, such as a
@@ -55,7 +58,7 @@ type Backend struct {
 //     and a version that changes with the token, if it has versions
 //   - it follows a rotation, after Invalidate if it is an Invalidator
 //   - nothing stored is ErrNotFound; a malformed token is ErrInvalid
-//   - its errors are *tokensource.Error and name the source
+//   - its errors are *tokensource.Error, name the source and are no longer than 1 KiB
 //   - it heeds a context that has ended, and is safe for concurrent use
 //   - nothing it returns or reports shows the token or a canary
 //   - it can be written, if it is a Sink or a Stager
@@ -137,6 +140,10 @@ func (b Backend) refused(t *testing.T, source tokensource.TokenSource, ctx conte
 // assertError checks what holds for every error of a source.
 func (b Backend) assertError(t *testing.T, source tokensource.TokenSource, err error, secrets ...string) {
 	t.Helper()
+	if n := len(err.Error()); n > maxText {
+		t.Errorf("the error's text has %d bytes, more than %d", n, maxText)
+		return
+	}
 	AssertNoSecret(t, err, b.secrets(secrets...)...)
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return
