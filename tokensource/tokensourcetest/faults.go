@@ -132,7 +132,8 @@ type Scene struct {
 	// Source meets the fault. Required.
 	Source tokensource.TokenSource
 	// Break brings the fault about, in the rows where it follows a first
-	// good read. Nil: it is there already.
+	// good read; what the source remembers of that is invalidated after it.
+	// Nil: the fault is there already.
 	Break func(t *testing.T)
 	// Heal ends the fault: the token must come then, from the same source.
 	// Required of the rows that say so, welcome in the others.
@@ -235,17 +236,18 @@ func (r row) play(t *testing.T, s Scene, secret string) {
 			AssertNoSecret(t, e, b.secrets(secret)...)
 		}
 	}()
-	var before tokensource.Token
-	if s.Break != nil {
-		before = b.get(t, s.Source, secret)
+	if breaks := s.Break; breaks != nil {
+		before := b.get(t, s.Source, secret)
+		s.Break = func(t *testing.T) {
+			breaks(t)
+			tokensource.Invalidate(s.Source, before)
+		}
+		if r.fault == DownLater {
+			r.outlive(t, b, s, secret)
+		} else {
+			s.Break(t)
+		}
 	}
-	switch {
-	case r.fault == DownLater:
-		r.outlive(t, b, s, secret)
-	case s.Break != nil:
-		s.Break(t)
-	}
-	tokensource.Invalidate(s.Source, before)
 	switch {
 	case r.fault == Stalled:
 		leaveStalled(t, b, s)
