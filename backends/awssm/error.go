@@ -57,15 +57,16 @@ func classify(action string, err error) (message string, kind error) {
 	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && e.Response != nil && e.Response.Response != nil {
 		status = e.HTTPStatusCode()
 	}
-	own := true // the codes of other services mean other things
-	switch service(err) {
-	case "", "Secrets Manager":
-	case "ec2imds":
+	name := service(err)
+	own := isOwn(name) // the codes of other services mean other things
+	switch {
+	case own:
+	case name == "ec2imds":
 		return classifyMachineRole(err, status)
-	case "STS":
-		action, own = "assuming the role", false
+	case name == "STS":
+		action = "assuming the role"
 	default:
-		action, own = "the request for credentials", false
+		action = "the request for credentials"
 	}
 
 	_, throttled := retry.DefaultThrottleErrorCodes[code]
@@ -131,6 +132,12 @@ func classifyMachineRole(err error, status int) (message string, kind error) {
 
 // classifyNoAnswer is for errors on this side of the network.
 func classifyNoAnswer(err error) (message string, kind error) {
+	if errors.Is(err, errRedirect) {
+		return "who gives credentials answered with a redirect, which is not followed; check the AWS configuration", tokensource.ErrInvalid
+	}
+	if errors.Is(err, errNoCredentials) {
+		return "the answer to the request for credentials had none; check the AWS configuration", tokensource.ErrUnavailable
+	}
 	if _, ok := errors.AsType[*credentials.StaticCredentialsEmptyError](err); ok {
 		return "no AWS credentials are configured", tokensource.ErrNotFound
 	}
@@ -175,6 +182,10 @@ func isTimeout(err error) bool {
 	e, ok := errors.AsType[net.Error](err)
 	return ok && e.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
+
+// isOwn reports whether that is the service of the secret, which has no name yet
+// where the SDK's retries look at an error.
+func isOwn(service string) bool { return service == "" || service == "Secrets Manager" }
 
 // service names the service that failed: the innermost one, since a request's
 // error wraps that of getting credentials for it.

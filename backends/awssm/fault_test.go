@@ -2,24 +2,12 @@ package awssm_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"log"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -79,6 +67,7 @@ func TestSource_FaultsHaveKinds(t *testing.T) {
 		{"missing", typed(400, "ResourceNotFoundException"), tokensource.ErrNotFound, "no such secret"},
 		{"to be deleted", typed(400, "InvalidRequestException"), tokensource.ErrInvalid, "scheduled for deletion"},
 		{"parameter", typed(400, "InvalidParameterException"), tokensource.ErrInvalid, "check the secret's name"},
+		{"a name that AWS doesn't have", typed(400, "ValidationException"), tokensource.ErrInvalid, "check the secret's name"},
 		{"throttled", typed(400, "ThrottlingException"), tokensource.ErrUnavailable, "rate of requests"},
 		{"quota", typed(400, "LimitExceededException"), tokensource.ErrUnavailable, "quota"},
 		{"internal", typed(500, "InternalServiceError"), tokensource.ErrUnavailable, "HTTP 500"},
@@ -112,38 +101,6 @@ func TestSource_FaultsHaveKinds(t *testing.T) {
 	}
 }
 
-func TestSource_ServerDownAtStartAndLater(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) }))
-	s := must(awssm.New(clientOf(server.URL), "s", awssm.Options{}))
-	tok, err := s.Token(t.Context())
-	holds(t, tok, err, secret)
-	server.Close()
-	_, err = s.Token(t.Context())
-	fails(t, err, tokensource.ErrUnavailable, "no answer from AWS")
-	_, err = must(awssm.New(clientOf(server.URL), "s", awssm.Options{})).Token(t.Context())
-	fails(t, err, tokensource.ErrUnavailable, "connection refused")
-}
-
-func TestSource_CallerLeavesAStalledServer(t *testing.T) {
-	arrived, release := make(chan bool), make(chan bool)
-	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		arrived <- true
-		<-release
-	})
-	defer close(release)
-	s := must(awssm.New(clientOf(url), "s", awssm.Options{}))
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		<-arrived
-		cancel()
-	}()
-	_, err := s.Token(ctx) // the server is released only after it returned
-	fails(t, err, tokensource.ErrUnavailable, "context ended")
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v isn't context.Canceled", err)
-	}
-}
-
 func TestSource_ContextErrorIsKeptWhenTheClientHidesIt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := must(awssm.New(hides{cancel}, "s", awssm.Options{})).Token(ctx)
@@ -168,38 +125,6 @@ func TestSource_EndedContextSendsNothing(t *testing.T) {
 	if n := client.calls.Load(); n != 0 {
 		t.Errorf("%d requests", n)
 	}
-}
-
-// An outage after a good read is the cache's to bridge.
-func TestSource_CachedTokenOutlivesAnOutage(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) }))
-	failed := make(chan error, 1)
-	cached := must(tokensource.Cache(must(awssm.New(clientOf(server.URL), "s", awssm.Options{})), tokensource.CacheOptions{
-		RefreshAfter: time.Nanosecond,
-		OnEvent: func(e tokensource.Event) {
-			if e.Kind == tokensource.EventRefreshFailed {
-				select {
-				case failed <- e.Err:
-				default:
-				}
-			}
-		},
-	}))
-	tok, err := cached.Token(t.Context())
-	holds(t, tok, err, secret)
-	server.Close()
-	for done := false; !done; {
-		tok, err := cached.Token(t.Context())
-		holds(t, tok, err, secret)
-		select {
-		case err := <-failed:
-			fails(t, err, tokensource.ErrUnavailable, "no answer from AWS")
-			done = true
-		case <-time.After(time.Millisecond):
-		}
-	}
-	tok, err = cached.Token(t.Context())
-	holds(t, tok, err, secret)
 }
 
 // net/http strips Authorization on the way to another host, but not
@@ -228,59 +153,4 @@ func TestRedirect_TakesNoCredentialAlong(t *testing.T) {
 			})
 		}
 	}
-}
-
-func TestSource_TLSFaultsAreNamed(t *testing.T) {
-	for _, test := range []struct {
-		name, host string
-		until      time.Duration
-		trusted    bool
-		says       string
-	}{
-		{"good", "127.0.0.1", time.Hour, true, ""},
-		{"unknown authority", "127.0.0.1", time.Hour, false, "unknown authority"},
-		{"expired", "127.0.0.1", -time.Hour, true, "expired"},
-		{"wrong name", "localhost", time.Hour, true, "another name"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			certificate, ca := certify(t, time.Now().Add(test.until))
-			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) }))
-			server.Config.ErrorLog = log.New(io.Discard, "", 0)
-			server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-			server.StartTLS()
-			t.Cleanup(server.Close)
-
-			machine(t, map[string]string{"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_SESSION_TOKEN": session})
-			if test.trusted {
-				t.Setenv("AWS_CA_BUNDLE", ca)
-			}
-			s := must(awssm.Open(t.Context(), "s", awssm.Options{
-				Region: region, Endpoint: strings.Replace(server.URL, "127.0.0.1", test.host, 1),
-			}))
-			tok, err := s.Token(t.Context())
-			if test.says == "" {
-				holds(t, tok, err, secret)
-				return
-			}
-			fails(t, err, tokensource.ErrUnavailable, test.says)
-		})
-	}
-}
-
-// certify makes a certificate for 127.0.0.1 that is its own authority, and
-// returns the file of it, too.
-func certify(t *testing.T, until time.Time) (certificate tls.Certificate, file string) {
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
-		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: until,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA:        true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der := must(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))
-	file = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
@@ -74,6 +75,9 @@ func clientOf(endpoint string, optFns ...func(*secretsmanager.Options)) *secrets
 		Retryer:      aws.NopRetryer{},
 	}, optFns...)
 }
+
+// persistent has a request repeated, for a machine that has much else to do.
+func persistent(o *secretsmanager.Options) { o.Retryer = retry.NewStandard() }
 
 // create makes a secret with a string and returns its ARN.
 func (m *moto) create(name, secret string) string {
@@ -138,8 +142,8 @@ func (m *moto) post(path, body, authorization string) string {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if authorization != "" {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.Header.Set("Authorization", authorization)
 	}
 	resp, err := http.DefaultClient.Do(req)
@@ -152,6 +156,16 @@ func (m *moto) post(path, body, authorization string) string {
 		m.t.Fatalf("%s: HTTP %d: %s (%v)", path, resp.StatusCode, answer.String(), err)
 	}
 	return answer.String()
+}
+
+// checksSignatures sets whether the server checks keys, signatures and policies.
+func (m *moto) checksSignatures(yes bool) {
+	m.t.Helper()
+	requests := "inf" // that it takes before
+	if yes {
+		requests = "0"
+	}
+	m.post("/moto-api/reset-auth", requests, "")
 }
 
 func withCredentials(id, key, session string) func(*secretsmanager.Options) {

@@ -24,7 +24,11 @@ const attempts = 2
 // Open returns a source for the secret of this name or ARN, with a client built
 // as the SDK's config.LoadDefaultConfig does: AWS_* variables, the shared files,
 // web identity, the role of the container or the machine. A request is tried
-// twice at most, unless AWS_MAX_ATTEMPTS or the profile says otherwise.
+// twice at most, unless AWS_MAX_ATTEMPTS or the profile says otherwise, and ends
+// after 30 seconds. No redirect is followed, neither by who reads the secret nor by
+// who gets credentials for that, and the SDK logs nothing. Credentials that end are
+// renewed five minutes before; those of the environment and the shared files are
+// read once.
 //
 // It reads files but sends nothing; what is missing shows at the first Token.
 // Contradictory options and a broken configuration are of kind
@@ -51,7 +55,7 @@ func open(ctx context.Context, secretID string, options Options) (*secretsmanage
 	if _, flaw := options.flaw(); flaw != "" {
 		return nil, tokensource.NewError(origin, tokensource.ErrInvalid, flaw, nil)
 	}
-	var load []func(*config.LoadOptions) error
+	load := careful()
 	if region := regionOf(secretID, options); region != "" {
 		load = append(load, config.WithRegion(region))
 	}
@@ -66,11 +70,14 @@ func open(ctx context.Context, secretID string, options Options) (*secretsmanage
 	cfg.RetryMaxAttempts = cmp.Or(cfg.RetryMaxAttempts, attempts)
 	cfg.HTTPClient = withoutRedirects(cfg.HTTPClient)
 	if options.RoleARN != "" {
-		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), options.RoleARN))
+		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), options.RoleARN), renewEarly)
 	}
 	return secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
 		if options.Endpoint != "" {
 			o.BaseEndpoint = &options.Endpoint
+		}
+		if r, ok := o.Retryer.(aws.RetryerV2); ok {
+			o.Retryer = ownRetryer{r}
 		}
 	}), nil
 }

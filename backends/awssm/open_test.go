@@ -14,6 +14,7 @@ import (
 
 	"github.com/packagecloud-go/sdk/backends/awssm"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
 // machine gives the test a machine on which nothing of AWS is configured but
@@ -141,6 +142,27 @@ func TestOpen_SaysHowCredentialsFailed(t *testing.T) {
 	}
 }
 
+// signedIn gives the test a machine on which somebody has used aws sso login, with
+// the service at this address.
+func signedIn(t *testing.T, service string) {
+	t.Helper()
+	home := t.TempDir()
+	machine(t, map[string]string{"HOME": home, "AWS_CONFIG_FILE": filepath.Join(home, "config"), "AWS_ENDPOINT_URL_SSO": service, "AWS_MAX_ATTEMPTS": "1"})
+	const start = "https://x.invalid/start"
+	cache := filepath.Join(home, ".aws", "sso", "cache")
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{
+		filepath.Join(home, "config"):                                         "[default]\nsso_start_url = " + start + "\nsso_region = eu-west-1\nsso_account_id = 123456789012\nsso_role_name = r\n",
+		filepath.Join(cache, fmt.Sprintf("%x.json", sha1.Sum([]byte(start)))): `{"accessToken":"` + session + `","expiresAt":"2199-01-01T00:00:00Z"}`,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A role that a sign-in doesn't have is "not found" in the words of that service,
 // which says nothing of the secret: no chain must fall through.
 func TestOpen_CodesOfOtherServicesSayNothingOfTheSecret(t *testing.T) {
@@ -155,26 +177,80 @@ func TestOpen_CodesOfOtherServicesSayNothingOfTheSecret(t *testing.T) {
 			w.WriteHeader(404)
 			w.Write([]byte(`{"message":"` + session + `"}`))
 		})
-		home := t.TempDir()
-		machine(t, map[string]string{"HOME": home, "AWS_CONFIG_FILE": filepath.Join(home, "config"), "AWS_ENDPOINT_URL_SSO": signIn, "AWS_MAX_ATTEMPTS": "1"})
-		const start = "https://x.invalid/start"
-		cache := filepath.Join(home, ".aws", "sso", "cache")
-		if err := os.MkdirAll(cache, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		for path, text := range map[string]string{
-			filepath.Join(home, "config"):                                         "[default]\nsso_start_url = " + start + "\nsso_region = eu-west-1\nsso_account_id = 123456789012\nsso_role_name = r\n",
-			filepath.Join(cache, fmt.Sprintf("%x.json", sha1.Sum([]byte(start)))): `{"accessToken":"` + session + `","expiresAt":"2199-01-01T00:00:00Z"}`,
-		} {
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
+		signedIn(t, signIn)
 		_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: signIn})).Token(t.Context())
 		fails(t, err, kind, "")
 		if errors.Is(err, tokensource.ErrNotFound) {
 			t.Errorf("%s became ErrNotFound", code)
 		}
+	}
+}
+
+// The SDK follows a redirect of those who give credentials, and net/http takes
+// headers of theirs along that it doesn't know for secrets.
+func TestOpen_FollowsNoRedirectOfThoseWhoGiveCredentials(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		set  func(t *testing.T, service string)
+	}{
+		{"sign-in", signedIn},
+		{"container", func(t *testing.T, service string) {
+			machine(t, map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": service + "/credentials", "AWS_CONTAINER_AUTHORIZATION_TOKEN": session})
+		}},
+		{"machine", func(t *testing.T, service string) {
+			machine(t, map[string]string{"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": service})
+		}},
+		{"web identity", func(t *testing.T, service string) {
+			machine(t, map[string]string{
+				"AWS_ENDPOINT_URL_STS": service, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r",
+				"AWS_WEB_IDENTITY_TOKEN_FILE": writeFile(t, "jwt", webIdentity),
+			})
+		}},
+	} {
+		for _, status := range []int{302, 307} {
+			t.Run(fmt.Sprint(test.name, " ", status), func(t *testing.T) {
+				elsewhere := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+					t.Errorf("another host was asked %s %s, with %d headers", r.Method, r.URL.Path, len(r.Header))
+				})
+				service := serve(t, func(w http.ResponseWriter, r *http.Request) {
+					http.Redirect(w, r, strings.Replace(elsewhere, "127.0.0.1", "localhost", 1)+r.URL.Path, status)
+				})
+				test.set(t, service)
+				t.Setenv("AWS_MAX_ATTEMPTS", "1")
+				_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: service})).Token(t.Context())
+				if !errors.Is(err, tokensource.ErrInvalid) && !errors.Is(err, tokensource.ErrUnavailable) {
+					t.Errorf("error %v, want ErrInvalid or ErrUnavailable", err)
+				}
+				tokensourcetest.AssertNoSecret(t, err, secretKey, session, webIdentity)
+			})
+		}
+	}
+}
+
+// The SDK takes the one for credentials, and ends the program where it misses them.
+func TestOpen_SignInThatGivesNothing(t *testing.T) {
+	for answer, says := range map[string]string{"": "had none", "{}": "had none", `{"roleCredentials":null}`: "had none", "<html>" + session: "check the endpoint"} {
+		signedIn(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(answer)) }))
+		_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region})).Token(t.Context())
+		fails(t, err, tokensource.ErrUnavailable, says)
+	}
+}
+
+// A program's stderr is its own.
+func TestOpen_LeavesTheSDKsLogSilent(t *testing.T) {
+	stderr := os.Stderr
+	defer func() { os.Stderr = stderr }()
+	os.Stderr = must(os.Create(filepath.Join(t.TempDir(), "stderr")))
+	defer os.Stderr.Close()
+	machine(t, static)
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		answer(w)
+	})
+	_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: url})).Token(t.Context())
+	fails(t, err, tokensource.ErrUnavailable, "")
+	if text := must(os.ReadFile(os.Stderr.Name())); len(text) != 0 {
+		t.Errorf("the SDK logged %q", text)
 	}
 }
 
@@ -220,24 +296,23 @@ func TestOpen_RefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
+// Nor are those who give credentials asked anew at each try of the read.
 func TestOpen_TriesTwiceAtMost(t *testing.T) {
 	for _, test := range []struct {
-		env  string
-		want int64
-	}{{"", 2}, {"1", 1}, {"3", 3}} {
-		machine(t, static)
-		if test.env != "" {
-			t.Setenv("AWS_MAX_ATTEMPTS", test.env)
-		}
+		env, role string
+		want      int64
+	}{{"", "", 2}, {"1", "", 1}, {"3", "", 3}, {"", "arn:aws:iam::123456789012:role/r", 2}} {
 		var requests atomic.Int64
 		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
 			refuse(w, r, 500, "InternalServiceError")
 		})
-		_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: url})).Token(t.Context())
+		machine(t, merge(static, map[string]string{"AWS_MAX_ATTEMPTS": test.env, "AWS_ENDPOINT_URL_STS": url}))
+		s := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: url, RoleARN: test.role}))
+		_, err := s.Token(t.Context())
 		fails(t, err, tokensource.ErrUnavailable, "HTTP 500")
 		if requests.Load() != test.want {
-			t.Errorf("AWS_MAX_ATTEMPTS=%q: %d requests, want %d", test.env, requests.Load(), test.want)
+			t.Errorf("AWS_MAX_ATTEMPTS=%q, role %q: %d requests, want %d", test.env, test.role, requests.Load(), test.want)
 		}
 	}
 }

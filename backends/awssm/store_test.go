@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/packagecloud-go/sdk/backends/awssm"
 	"github.com/packagecloud-go/sdk/tokensource"
@@ -59,16 +60,18 @@ func TestStore_Conforms(t *testing.T) {
 // AWSCURRENT when a put is left to do that.
 func setCurrent(t *testing.T, client *secretsmanager.Client, value []byte) {
 	t.Helper()
-	current, err := client.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: new("s"), VersionStage: new(awssm.StageCurrent)})
+	current, err := client.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: new("s"), VersionStage: new(awssm.StageCurrent)}, persistent)
 	in := &secretsmanager.PutSecretValueInput{SecretId: new("s"), SecretBinary: value}
 	if err == nil {
 		in.VersionStages = []string{"TEST"}
+	} else if _, ok := errors.AsType[*types.ResourceNotFoundException](err); !ok {
+		t.Fatal(err)
 	}
-	put := must(client.PutSecretValue(t.Context(), in))
+	put := must(client.PutSecretValue(t.Context(), in, persistent))
 	if err == nil {
 		must(client.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
 			SecretId: new("s"), VersionStage: new(awssm.StageCurrent), MoveToVersionId: put.VersionId, RemoveFromVersionId: current.VersionId,
-		}))
+		}, persistent))
 	}
 }
 
