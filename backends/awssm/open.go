@@ -68,7 +68,6 @@ func open(ctx context.Context, secretID string, options Options) (*secretsmanage
 		return nil, tokensource.NewError(origin, tokensource.ErrInvalid, message, err)
 	}
 	cfg.RetryMaxAttempts = cmp.Or(cfg.RetryMaxAttempts, attempts)
-	cfg.HTTPClient = withoutRedirects(cfg.HTTPClient)
 	if options.RoleARN != "" {
 		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), options.RoleARN), renewEarly)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -314,5 +315,28 @@ func TestOpen_TriesTwiceAtMost(t *testing.T) {
 		if requests.Load() != test.want {
 			t.Errorf("AWS_MAX_ATTEMPTS=%q, role %q: %d requests, want %d", test.env, test.role, requests.Load(), test.want)
 		}
+	}
+}
+
+// The SDK tries twice, and a cache lets it do so once for all who ask.
+func TestOpen_ThrottledCallersOfACacheShareTwoTries(t *testing.T) {
+	var requests atomic.Int64
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		refuse(w, r, 400, "ThrottlingException")
+	})
+	machine(t, static)
+	cached := must(tokensource.Cache(must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: url})), tokensource.CacheOptions{}))
+	var errs [100]error
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() { _, errs[i] = cached.Token(t.Context()) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		fails(t, err, tokensource.ErrUnavailable, "rate of requests")
+	}
+	if n := requests.Load(); n != 2 {
+		t.Errorf("%d requests, want 2", n)
 	}
 }

@@ -264,23 +264,8 @@ func TestSource_TellsWhyThereIsNoConnection(t *testing.T) {
 	s.Close()
 	s.refused(t, s.source(t), tokensource.ErrUnavailable, "the connection was refused")
 
-	ca, later := newAuthority(t), time.Now().Add(time.Hour)
-	for _, test := range []struct {
-		name, host string
-		end        time.Time
-		ca         []byte
-		says       string
-	}{
-		{"unknown authority", "127.0.0.1", later, nil, "isn't trusted here; set CONJUR_CERT_FILE"},
-		{"expired", "127.0.0.1", time.Now().Add(-time.Hour), ca.pem, "has expired"},
-		{"wrong name", "conjur.example", later, ca.pem, "another host name"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			s := startTLS(t, ca.issue(test.host, test.end))
-			source := s.source(t, func(o *conjur.Options) { o.CA = test.ca })
-			s.refused(t, source, tokensource.ErrUnavailable, test.says)
-		})
-	}
+	s = startTLS(t, newAuthority(t).issue("127.0.0.1", time.Now().Add(time.Hour)))
+	s.refused(t, s.source(t), tokensource.ErrUnavailable, "isn't trusted here; set CONJUR_CERT_FILE")
 }
 
 // A page without white space would pass for a token, and be sent to packagecloud.
