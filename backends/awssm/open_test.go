@@ -340,3 +340,20 @@ func TestOpen_ThrottledCallersOfACacheShareTwoTries(t *testing.T) {
 		t.Errorf("%d requests, want 2", n)
 	}
 }
+
+func TestOpen_ShowsNoCredential(t *testing.T) {
+	f := newFront(t, startMoto(t))
+	f.store.create("s", secret)
+	for _, options := range []awssm.Options{{}, {RoleARN: "arn:aws:iam::123456789012:role/r"}} {
+		machine(t, merge(static, map[string]string{"AWS_ENDPOINT_URL_STS": f.url}))
+		options.Region, options.Endpoint = region, f.url
+		source, store := must(awssm.Open(t.Context(), "s", options)), must(awssm.OpenStore(t.Context(), "s", options))
+		for _, s := range []tokensource.TokenSource{source, store} {
+			tok, err := s.Token(t.Context())
+			holds(t, tok, err, secret)
+		}
+		for _, v := range []any{options, source, *source, store, *store} {
+			tokensourcetest.AssertNoSecret(t, v, secret, secretKey, session, sessionMark)
+		}
+	}
+}
