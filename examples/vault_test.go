@@ -37,7 +37,7 @@ func startVault(t *testing.T) *realVault {
 		_, err = os.Stat(path)
 	}
 	if err != nil {
-		unavailable(t, "no Vault; run internal/realvault/build.sh once (it downloads 476 MiB and builds for minutes)")
+		unavailable(t, "run internal/realvault/build.sh once (it downloads 476 MiB and builds for minutes)")
 	}
 	lines := serve(t, "", 3, exec.Command(path)) // its URL, a root token, a key
 	return &realVault{t, lines[0], lines[1]}
@@ -157,11 +157,11 @@ func (w *world) watch(env []string, args ...string) *watching {
 func (p *watching) count(n int) {
 	p.w.t.Helper()
 	line, err := p.lines.ReadString('\n')
+	line = p.w.checked(line)
 	if want := fmt.Sprintln(n, "packages"); line != want {
 		p.cmd.Wait()
-		p.w.t.Fatalf("printed %q (%v), want %q; its standard error:\n%s", line, err, want, p.output)
+		p.w.t.Fatalf("printed %q (%v), want %q; its standard error:\n%s", line, err, want, p.w.checked(p.output.String()))
 	}
-	p.w.assertNoSecret(line)
 }
 
 // stop interrupts the program and asserts that it ends well.
@@ -175,9 +175,9 @@ func (p *watching) stop() {
 		p.w.t.Fatal(err)
 	}
 	err = p.cmd.Wait()
-	p.w.assertNoSecret(string(rest) + p.output.String())
-	if err != nil || p.output.Len() > 0 {
-		p.w.t.Errorf("interrupted, it ends with %v and says\n%s", err, p.output)
+	p.w.checked(string(rest))
+	if output := p.w.checked(p.output.String()); err != nil || output != "" {
+		p.w.t.Errorf("interrupted, it ends with %v and says\n%s", err, output)
 	}
 }
 
