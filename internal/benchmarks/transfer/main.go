@@ -55,7 +55,11 @@ func compare(size int64, runs int, tls bool) error {
 		wall := median(results[job], func(r result) time.Duration { return r.wall })
 		cpu := median(results[job], func(r result) time.Duration { return r.cpu })
 		memory := median(results[job], func(r result) int64 { return r.peak })
-		fmt.Printf("%-14s %10v %10v %8.1f MiB\n", job, wall.Round(time.Millisecond), cpu.Round(time.Millisecond), float64(memory)/(1<<20))
+		peak := "not known" // of curl
+		if memory > 0 {
+			peak = fmt.Sprintf("%.1f MiB", float64(memory)/(1<<20))
+		}
+		fmt.Printf("%-14s %10v %10v %12s\n", job, wall.Round(time.Millisecond), cpu.Round(time.Millisecond), peak)
 	}
 	for _, pair := range [][2]string{{"sdk-upload", "bare-upload"}, {"sdk-download", "bare-download"}} {
 		ratio := func(of func(result) time.Duration) float64 {
