@@ -101,7 +101,7 @@ func downloads() []*fault {
 			says: "401 Unauthorized", is: []error{packagecloud.ErrUnauthorized}, status: 401, requests: "GET 1",
 		}, {
 			name: "404: the package was deleted before its download", inject: []packagecloudtest.Fault{{Path: downloadPath, Status: 404}},
-			says: "isn't there, or the token can't see it", is: []error{packagecloud.ErrNotFound}, status: 404, requests: "GET 1",
+			says: demo + " isn't there", is: []error{packagecloud.ErrNotFound}, status: 404, requests: "GET 1",
 		}, {
 			name: "the writer of a download fails: no space left",
 			do: func(s *scene) error {
