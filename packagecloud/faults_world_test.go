@@ -109,16 +109,16 @@ func startProcess(t *testing.T, secure bool, args ...string) *process {
 		t.Fatal(program.err)
 	}
 	ca := filepath.Join(t.TempDir(), "ca.pem")
+	args = append(args, "-until-eof")
 	if secure {
 		args = append(args, "-tls", "-cert", ca)
 	}
 	cmd := exec.CommandContext(t.Context(), program.path, args...)
-	cmd.Cancel = func() error {
-		if cmd.Process.Signal(os.Interrupt) != nil { // Windows knows none
-			return cmd.Process.Kill()
-		}
-		return nil
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
+	cmd.Cancel = stdin.Close
 	cmd.WaitDelay = 10 * time.Second
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -129,7 +129,11 @@ func startProcess(t *testing.T, secure bool, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Wait() })
+	t.Cleanup(func() {
+		if err := cmd.Wait(); !cmd.ProcessState.Success() {
+			t.Errorf("the server's program didn't end well: %v: %s", err, stderr.String())
+		}
+	})
 	lines := bufio.NewScanner(stdout)
 	next := func(name string) string {
 		lines.Scan()

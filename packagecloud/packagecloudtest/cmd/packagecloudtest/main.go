@@ -26,7 +26,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	if err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
 		if !errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintln(os.Stderr, "packagecloudtest:", err)
 		}
@@ -34,7 +34,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("packagecloudtest", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:0", "`address` to listen on; port 0 picks a free one")
@@ -43,6 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	owner := flags.String("owner", "acme", "`user` whom the token belongs to")
 	repos := flags.String("repo", "", "`names` of repositories to create, separated by commas")
 	private := flags.Bool("private", false, "make the repositories private")
+	untilEOF := flags.Bool("until-eof", false, "stop when the standard input ends: the server then outlives no program that holds the other end")
 	noChecksums := flags.Bool("no-checksums", false, "leave every checksum out of every answer")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -73,6 +74,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	fmt.Fprintf(stdout, "PACKAGECLOUD_URL=%s\nPACKAGECLOUD_TOKEN=%s\n", srv.URL, srv.Token())
+	if *untilEOF {
+		var stop context.CancelFunc
+		ctx, stop = context.WithCancel(ctx)
+		go func() {
+			_, _ = io.Copy(io.Discard, stdin)
+			stop()
+		}()
+	}
 	<-ctx.Done()
 	return nil
 }

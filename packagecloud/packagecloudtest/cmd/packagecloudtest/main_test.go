@@ -20,7 +20,7 @@ func TestRun_PrintsItsAddressAndStops(t *testing.T) {
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"-tls", "-cert", cert, "-owner", "me", "-repo", "one,two", "-private"}, pw, io.Discard)
+		done <- run(ctx, []string{"-tls", "-cert", cert, "-owner", "me", "-repo", "one,two", "-private"}, nil, pw, io.Discard)
 		pw.Close()
 	}()
 	lines := bufio.NewScanner(pr)
@@ -65,8 +65,27 @@ func TestRun_PrintsItsAddressAndStops(t *testing.T) {
 
 func TestRun_RefusesWhatMakesNoSense(t *testing.T) {
 	for _, args := range [][]string{{"extra"}, {"-cert", "x"}, {"-tls"}, {"-addr", "nonsense"}, {"-repo", "a b"}, {"-repo", "a,a"}, {"-nonsense"}} {
-		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil {
+		if err := run(t.Context(), args, nil, io.Discard, io.Discard); err == nil {
 			t.Errorf("%v was accepted", args)
 		}
+	}
+}
+
+func TestRun_StopsWithItsStandardInput(t *testing.T) {
+	input, held := io.Pipe()
+	output, printed := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- run(t.Context(), []string{"-until-eof"}, input, printed, io.Discard) }()
+	lines := bufio.NewScanner(output)
+	lines.Scan()
+	lines.Scan()
+	select {
+	case err := <-done:
+		t.Fatalf("it stopped before its input did: %v", err)
+	default:
+	}
+	held.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
