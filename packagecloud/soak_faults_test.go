@@ -217,7 +217,7 @@ func (s *stress) list(t *testing.T, repository int) error {
 		}
 	}
 	listed := map[int]bool{}
-	for pkg, err := range s.repository(repository).Packages(t.Context(), &packagecloud.ListOptions{PerPage: 100, AllowChange: true}) {
+	for pkg, err := range s.repository(repository).Packages(t.Context(), &packagecloud.ListOptions{PerPage: size(5, 100), AllowChange: true}) {
 		if err != nil {
 			return err
 		}
