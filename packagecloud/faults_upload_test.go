@@ -246,7 +246,7 @@ func breaks() []*fault {
 			requests: "GET 6, POST 1", stored: 1,
 		}, {
 			name: "the answer gets lost, the package is stored, and the server gives no checksum", inject: []packagecloudtest.Fault{lost}, noChecksums: true,
-			requests: "GET 3, POST 1", stored: 1,
+			requests: "GET 4, POST 1", stored: 1,
 		}, {
 			name: "the answer gets lost, a package of another size is there, and the server gives no checksum", inject: []packagecloudtest.Fault{notDone}, noChecksums: true,
 			have: theirs,
