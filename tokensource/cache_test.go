@@ -963,7 +963,7 @@ func TestCache_ReportsAStaleTokenWhenSomebodyIsServedIt(t *testing.T) {
 		if n := count(); n != 1 {
 			t.Errorf("%d reports of a token that is served stale; want 1", n)
 		}
-		if n := testing.AllocsPerRun(100, func() { c.Token(nil) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { c.Token(ctx) }); n != 0 {
 			t.Errorf("a read of a stale token allocates %v times", n)
 		}
 		source.Set("abc")
