@@ -14,10 +14,11 @@ import (
 // be by trying again, since one side is set up wrongly. It is "" for other
 // failures.
 func misconnected(err error) string {
-	if errors.Is(err, http.ErrSchemeMismatch) {
+	record, notTLS := errors.AsType[tls.RecordHeaderError](err)
+	if errors.Is(err, http.ErrSchemeMismatch) || notTLS && string(record.RecordHeader[:]) == "HTTP/" {
 		return "the server speaks plain http there; the base URL should begin with http://, or name the port of https"
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+	if notTLS {
 		return "the server doesn't speak https there; is the port of the base URL right?"
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {

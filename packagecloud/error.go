@@ -240,9 +240,11 @@ func newTransportError(method, endpoint string, req *http.Request, err error) er
 		return t
 	}
 	cause := err
-	for { // its text has the URL
+	// A url.Error's text has the URL. What was struck already stays so: what is
+	// below it was not.
+	for {
 		u, ok := errors.AsType[*url.Error](cause)
-		if !ok {
+		if _, isStruck := errors.AsType[*struckError](cause); !ok || isStruck {
 			break
 		}
 		cause = u.Err

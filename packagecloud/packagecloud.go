@@ -66,9 +66,6 @@ type Client struct {
 	logger    *slog.Logger
 	userAgent string
 
-	api   *http.Client // authenticates what goes to the base URL
-	plain *http.Client // sends no token anywhere
-
 	readTokens acceptedTokens // a Transport for one lives as long as its download
 
 	distributions    distributionCache
@@ -197,7 +194,6 @@ func newClient(source tokensource.TokenSource, cfg *config) (*Client, error) {
 		backoffBase:      250 * time.Millisecond,
 		unknownOutcomeAt: []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second},
 	}
-	c.api, c.plain = ownClient(transport), ownClient(transport.next)
 	return c, nil
 }
 
@@ -217,14 +213,6 @@ func patient(transport http.RoundTripper) http.RoundTripper {
 	t = t.Clone()
 	t.ExpectContinueTimeout = expectTimeout
 	return t
-}
-
-// ownClient leaves redirects to the caller: its own would carry headers along.
-func ownClient(transport http.RoundTripper) *http.Client {
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }
 
 func userAgent(application string) string {

@@ -235,25 +235,25 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 			watch.stop()
 			return nil, err
 		}
-		client := c.api
+		// Not by an http.Client: it would follow redirects with headers meant for
+		// another host, and its errors quote the addresses they lead to.
+		watch.touch()
+		var resp *http.Response
 		switch {
 		case !credential.IsZero():
 			req.SetBasicAuth(credential.Reveal(), "")
-			client = c.plain
+			resp, err = send(c.transport.next, req)
 		case r.authenticator != nil:
-			client = ownClient(r.authenticator)
+			resp, err = r.authenticator.RoundTrip(req)
+		default:
+			resp, err = c.transport.RoundTrip(req)
 		}
-		watch.touch()
-		resp, err := client.Do(req)
 		if err != nil {
 			err = watch.cause(err)
 			watch.stop()
 			return nil, newTransportError(r.method, r.endpoint, req, err)
 		}
 		watch.rest()
-		if client == c.plain {
-			resp.Request = req // for what must not be printed of it
-		}
 		resp.Body = &watchedBody{ReadCloser: resp.Body, watch: watch}
 		c.logger.DebugContext(ctx, "packagecloud request", "method", r.method, "endpoint", r.endpoint, "status", resp.StatusCode, "hop", hop)
 		location := resp.Header.Get("Location")

@@ -263,7 +263,7 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if !sameOrigin(req.URL, base) {
-		return t.next.RoundTrip(req)
+		return send(t.next, req)
 	}
 	tok, err := t.token(ctx)
 	if err != nil {
@@ -278,11 +278,10 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		resp, err := t.next.RoundTrip(sent)
+		resp, err := send(t.next, sent)
 		if err != nil {
-			return nil, struck(err, sent)
+			return nil, err
 		}
-		resp.Request = sent // for what must not be printed of it
 		if resp.StatusCode != http.StatusUnauthorized {
 			switch {
 			case resp.StatusCode >= 500, resp.StatusCode == http.StatusForbidden, resp.StatusCode == http.StatusTooManyRequests:
@@ -311,6 +310,21 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 		tok = next
 		drain(resp.Body)
 	}
+}
+
+// send gives req to next, and holds what comes to what RoundTrip promises.
+func send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+	resp, err := next.RoundTrip(req)
+	switch {
+	case err != nil:
+		return nil, struck(err, req)
+	case resp == nil:
+		return nil, fmt.Errorf("packagecloud: the RoundTripper %T returned neither an answer nor an error", next)
+	case resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	resp.Request = req // for what must not be printed of it
+	return resp, nil
 }
 
 // authenticated returns a copy of req with tok, and with a body of its own if
@@ -400,28 +414,52 @@ func (a *acceptedTokens) has(tok tokensource.Token) bool {
 	return a.fingerprints[tok.Fingerprint()]
 }
 
-// strike removes from text whatever token the request carried, the longer
-// spellings first.
+// strike removes from text whatever token the request carried and its query, the
+// longer spellings first. The query of a request without a token may be its
+// credential, as that of a signed address is: no value of it is left either.
 func strike(text string, req *http.Request) string {
 	if req == nil {
 		return text
 	}
-	user, _, ok := req.BasicAuth()
-	if !ok || user == "" {
-		return text
-	}
 	var forms []string
-	for _, plain := range []string{user + ":", user} {
-		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
-			forms = append(forms, enc.EncodeToString([]byte(plain)))
+	if req.URL != nil && req.URL.RawQuery != "" {
+		forms = append(forms, req.URL.RawQuery)
+	}
+	user, _, ok := req.BasicAuth()
+	if ok && user != "" {
+		for _, plain := range []string{user + ":", user} {
+			for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
+				forms = append(forms, enc.EncodeToString([]byte(plain)))
+			}
+		}
+		forms = append(forms, spellings(user)...)
+	} else if req.URL != nil {
+		for _, values := range req.URL.Query() {
+			for _, value := range values {
+				if len(value) >= minCredential {
+					forms = append(forms, spellings(value)...)
+				}
+			}
 		}
 	}
-	inJSON, _ := json.Marshal(user)
-	forms = append(forms, string(inJSON[1:len(inJSON)-1]), quoteEscaper.Replace(user), fmt.Sprintf("%x", user), fmt.Sprintf("%X", user), url.QueryEscape(user), url.PathEscape(user), user)
 	for _, form := range forms {
 		text = strings.ReplaceAll(text, form, "[redacted]")
 	}
 	return text
+}
+
+// minCredential is more bytes than what else an address may say, such as a
+// region or a number.
+const minCredential = 12
+
+// spellings are the forms of a secret in other texts, besides base64.
+func spellings(secret string) []string {
+	inJSON, _ := json.Marshal(secret)
+	return []string{
+		string(inJSON[1 : len(inJSON)-1]), quoteEscaper.Replace(secret),
+		fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret),
+		url.QueryEscape(secret), url.PathEscape(secret), secret,
+	}
 }
 
 // struck returns err as it may be printed: with another text if its own quotes
