@@ -1,8 +1,10 @@
 package tokensourcetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -175,7 +177,8 @@ func NotApplicable(why string) func(t *testing.T, secret string) []Scene {
 //     source, and its text has three words at least and 1 KiB at most
 //   - the token comes where the row says so, and when the fault has ended
 //   - neither the error nor the token, the source and the events it reports
-//     show the token or a canary
+//     show the token or a canary; nor do a chain and a cache around it, what
+//     they return and what they log
 //
 // Give it [StoredFaults] and, for a store behind HTTP, [HTTPFaults], and what is
 // the store's own. Rows that need the real store are best run against it.
@@ -253,12 +256,58 @@ func (r row) play(t *testing.T, s Scene, secret string) {
 		leaveStalled(t, b, s)
 	case r.kinds != nil:
 		r.check(t, b.refused(t, s.Source, ctx, secret), s)
+		b.wrapped(t, s.Source, secret)
 	}
 	if s.Heal != nil {
 		s.Heal(t)
 	}
 	if s.Heal != nil || r.kinds == nil {
 		b.get(t, s.Source, s.Want)
+		b.wrapped(t, s.Source, secret)
+	}
+}
+
+// wrapped reads the source as programs do, through a chain and a cache with a
+// debug logger, and looks at all that they show.
+func (b Backend) wrapped(t *testing.T, source tokensource.TokenSource, secrets ...string) {
+	t.Helper()
+	absent := tokensource.Func(func(context.Context) (tokensource.Token, error) {
+		return tokensource.Token{}, tokensource.NewError("absent", tokensource.ErrNotFound, "there is nothing here", nil)
+	})
+	chain, err := tokensource.Chain(absent, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	var events Recorder
+	write := tokensource.LogEvents(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	cache, err := tokensource.Cache(chain, tokensource.CacheOptions{OnEvent: func(e tokensource.Event) {
+		events.mu.Lock()
+		write(e)
+		events.mu.Unlock()
+		events.Record(e)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := cache.Token(t.Context())
+	if err == nil {
+		cache.Invalidate(tok)
+		tok, err = cache.Token(t.Context())
+	}
+	shown := []any{tok, err, cache, chain, cache.Status()}
+	for _, e := range events.Events() {
+		shown = append(shown, e)
+	}
+	for _, v := range shown {
+		if v != nil {
+			AssertNoSecret(t, v, b.secrets(secrets...)...)
+		}
+	}
+	events.mu.Lock()
+	defer events.mu.Unlock()
+	if how := FindSecret(log.String(), b.secrets(secrets...)...); how != "" {
+		t.Errorf("the log of a cache leaks: %s", how)
 	}
 }
 
