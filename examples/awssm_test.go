@@ -94,6 +94,16 @@ func (m *moto) create(name, value string) {
 	m.arns[name] = answer.ARN
 }
 
+// put gives a secret another value.
+func (m *moto) put(name, value string) {
+	m.t.Helper()
+	body, err := json.Marshal(map[string]string{"SecretId": name, "SecretString": value})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.post("secretsmanager", "application/x-amz-json-1.1", "secretsmanager.PutSecretValue", string(body))
+}
+
 // ServeHTTP refuses requests about secrets that the policy doesn't permit, as AWS
 // does, and passes the others on to moto.
 func (m *moto) ServeHTTP(w http.ResponseWriter, r *http.Request) {

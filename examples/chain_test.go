@@ -35,7 +35,7 @@ func TestChain_SaysWhereTheTokenCameFrom(t *testing.T) {
 		origin string
 		put    func()
 	}{
-		{"conjur:prod/packagecloud/token", func() { env = append(env, startConjur(w, read(t, "conjur/policy.yml"))...) }},
+		{"conjur:prod/packagecloud/token", func() { env = append(env, startConjur(w, read(t, "conjur/policy.yml"), w.Token())...) }},
 		{"vault:secret/packagecloud", func() { v.store("packagecloud", w.Token()) }},
 		{"awssm:prod/packagecloud", func() { m.create("prod/packagecloud", w.Token()) }},
 		{"command:cat%20printed", func() { w.write("printed", w.Token()) }},

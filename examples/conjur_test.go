@@ -98,12 +98,12 @@ var buildConjurServer = sync.OnceValue(func() error {
 
 // startConjur runs the server with this policy, in which all variables have the
 // value, and returns the settings of a pod.
-func startConjur(w *world, policy string) (env []string) {
+func startConjur(w *world, policy, value string) (env []string) {
 	w.t.Helper()
 	s := conjurServer{Account: "acme", Variables: []conjurVariable{{ID: "prod/other/token"}}}
 	s.load(w.t, policy)
 	for i := range s.Variables {
-		s.Variables[i].Value = w.Token()
+		s.Variables[i].Value = value
 	}
 	input, err := json.Marshal(s)
 	if err != nil {
@@ -123,14 +123,14 @@ func TestConjur_ListsWithItsPolicyAlone(t *testing.T) {
 	w := newWorld(t)
 	w.store("main")
 	policy := read(t, "conjur/policy.yml")
-	settings := startConjur(w, policy)
+	settings := startConjur(w, policy, w.Token())
 	w.succeeds("ubuntu/noble "+deb+"\n", settings, "conjur", "acme/main")
 
 	w.requests()
 	w.fails([]string{"conjur:prod/other/token", "or isn't visible to this role"}, settings, "conjur", "-variable", "prod/other/token", "acme/main")
 	w.fails([]string{"refused the login", "the JWT may have expired"}, append(settings, "JWT_TOKEN_PATH="+w.write("expired", "expired.canary.jwt000")), "conjur", "acme/main")
 	for statement, message := range map[string]string{"!permit": "or isn't visible to this role", "!grant": "refused the login"} {
-		w.fails([]string{message}, startConjur(w, without(t, policy, "- "+statement)), "conjur", "acme/main")
+		w.fails([]string{message}, startConjur(w, without(t, policy, "- "+statement), w.Token()), "conjur", "acme/main")
 	}
 	if n := w.requests(); n != 0 {
 		t.Errorf("%d requests without a token", n)
