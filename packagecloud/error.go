@@ -120,7 +120,11 @@ func newError(r request, resp *http.Response, body []byte) *Error {
 		Fields:     fields,
 		body:       func() []byte { return body },
 	}
-	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	now, err := http.ParseTime(resp.Header.Get("Date")) // by the clock that the date in Retry-After is by
+	if err != nil {
+		now = time.Now()
+	}
+	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), now)
 	e.kinds, e.hint = classify(e, string(body))
 	if e.Is(ErrNotFound) {
 		e.hint = cmp.Or(shorten(clean(r.subject), 300), "it") + " isn't there, or the token can't see it"
@@ -146,7 +150,7 @@ func classify(e *Error, body string) (kinds []error, hint string) {
 	case http.StatusNotFound:
 		return []error{ErrNotFound}, ""
 	case http.StatusTooManyRequests:
-		if !e.comeBack || strings.Contains(lower, "limit exceeded") {
+		if !e.comeBack || strings.Contains(lower, "bandwidth or storage") {
 			return []error{ErrQuota}, "the owner's plan has no bandwidth or storage left"
 		}
 	case http.StatusBadRequest:
@@ -161,7 +165,9 @@ func classify(e *Error, body string) (kinds []error, hint string) {
 			kinds = append(kinds, ErrPaymentRequired)
 		}
 	case http.StatusOK, http.StatusCreated, http.StatusAccepted: // the body says otherwise
-		return []error{ErrNotFound}, ""
+		if e.messages() == "error: not_found" {
+			return []error{ErrNotFound}, ""
+		}
 	}
 	if e.StatusCode >= 500 && kinds == nil {
 		hint = "the server failed; try again later"

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
 )
 
 var kinds = map[string]error{
@@ -48,6 +49,8 @@ func TestError_EveryShape(t *testing.T) {
 		{"j 402", 402, "application/json", `{"error":["payment required"]}`, "payment", "payment required", "error"},
 		{"j 422", 422, "application/json", `{"error":["has ALREADY been taken"]}`, "invalid,exists", "ALREADY", "error"},
 		{"k", 429, "text/html", "Bandwidth or Storage Limit Exceeded", "quota", "no bandwidth or storage", ""},
+		{"j 422 of the plan", 422, "application/json", `{"error":["payment required"]}`, "invalid,payment", "payment required", "error"},
+		{"a success that says otherwise", 200, "application/json", `{"error":"maintenance"}`, "", "200 OK: error: maintenance", "error"},
 		{"l html", 501, "text/html", "<html><h1>We're sorry</h1></html>", "", "501 Not Implemented", ""},
 		{"l empty", 501, "", "", "", "501 Not Implemented", ""},
 		{"400", 400, "application/json", `{"distro_version_id":"is missing"}`, "invalid", "is missing", "distro_version_id"},
@@ -230,6 +233,30 @@ func TestError_SuccessThatIsNoneIsSaidSo(t *testing.T) {
 				t.Errorf("%s: a list of it is no error", name)
 			}
 		}
+	}
+}
+
+// A page or an error in place of the answer doesn't delete anything.
+func TestDelete_SuccessThatIsNoneIsAnError(t *testing.T) {
+	for _, body := range []string{"<html>log in</html>", `{"error":"maintenance"}`} {
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
+		if err := client.Repository("acme", "main").Delete(t.Context(), &packagecloud.Package{Distribution: "ubuntu/jammy", Filename: demo}); err == nil {
+			t.Errorf("%s is taken for success", body)
+		}
+	}
+	for _, body := range []string{"", "{}", " \n"} {
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
+		if err := client.Repository("acme", "main").Delete(t.Context(), &packagecloud.Package{Distribution: "ubuntu/jammy", Filename: demo}); err != nil {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
+func TestError_RateLimitIsNoSpentQuota(t *testing.T) {
+	f := setup(t)
+	f.srv.Inject(packagecloudtest.Fault{Status: 429, ContentType: "application/json", Body: `{"message":"API rate limit exceeded"}`, Header: http.Header{"Retry-After": {"0"}}})
+	if _, err := f.repo.Info(t.Context()); err != nil || len(f.requests("")) != 2 {
+		t.Errorf("%d requests: %v", len(f.requests("")), err)
 	}
 }
 

@@ -176,6 +176,16 @@ func departures() []*fault {
 			},
 			says: "no token for the request ... context canceled", is: left, requests: "none",
 		}, {
+			name: "the caller leaves while another token is waited for", inject: []packagecloudtest.Fault{post}, then: "revoke",
+			do: func(s *scene) error {
+				s.client = s.newClient(writer(s.log), s, packagecloud.WithRotationWait(time.Hour))
+				s.repo = s.client.Repository("acme", "main")
+				s.leaveAt("packagecloud refused the token")
+				return s.uploadDemo()
+			},
+			says: "context canceled while waiting for another token ... the server doesn't know the token from test",
+			is:   []error{context.Canceled, packagecloud.ErrUnauthorized}, requests: "GET 1, POST 1",
+		}, {
 			name: "the caller leaves while a connection is made",
 			do: func(s *scene) error {
 				s.dial = func() error { s.leave(); return s.ctx.Err() }

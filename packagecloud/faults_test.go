@@ -156,7 +156,10 @@ func (c *slowConn) Write(p []byte) (int, error) {
 // that has asked nothing yet.
 func play(t *testing.T, w world, row *fault) *scene {
 	s := &scene{canary: newCanary(t), world: w, t: t, dir: t.TempDir()}
-	s.ctx, s.leave = context.WithCancel(t.Context())
+	// The cause is another's failure, as where one of a group ends all: it is not
+	// to be found in the error.
+	ctx, cancel := context.WithCancelCause(t.Context())
+	s.ctx, s.leave = ctx, func() { cancel(errors.Join(packagecloud.ErrExists, packagecloud.ErrPaymentRequired, fs.ErrNotExist)) }
 	t.Cleanup(s.leave)
 	token := s.canary.add(w.token(t))
 	s.secret = func(context.Context) (string, error) { return token, nil }

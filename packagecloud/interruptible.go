@@ -41,7 +41,7 @@ func (r *interruptible) Read(p []byte) (int, error) {
 		case r.rest = <-r.results:
 			r.reading, r.at = false, 0
 		case <-r.ctx.Done():
-			return 0, context.Cause(r.ctx)
+			return 0, ended(r.ctx)
 		}
 	}
 	n := copy(p, r.buf[r.at:r.rest.n])

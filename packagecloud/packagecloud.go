@@ -53,6 +53,7 @@ const (
 	defaultRotationWait = 10 * time.Second
 	stallTimeout        = time.Minute
 	expectTimeout       = time.Second
+	idleTimeout         = 90 * time.Second
 	// expectAgain is how long a server isn't asked "Expect: 100-continue" after
 	// it gave no answer: it costs each upload the timeout, but may have been a
 	// slow moment.
@@ -212,6 +213,9 @@ func patient(transport http.RoundTripper) http.RoundTripper {
 	}
 	t = t.Clone()
 	t.ExpectContinueTimeout = expectTimeout
+	if t.IdleConnTimeout == 0 { // nobody else can close the clone's connections
+		t.IdleConnTimeout = idleTimeout
+	}
 	return t
 }
 

@@ -174,12 +174,8 @@ func (r *Repository) Package(ctx context.Context, pkg *Package) (*Package, error
 // onePackage sends r, whose answer is a package.
 func (c *Client) onePackage(ctx context.Context, r request) (*Package, error) {
 	var pkg Package
-	header, err := c.call(ctx, r, &pkg)
-	if err != nil {
+	if _, err := c.call(ctx, r, &pkg); err != nil {
 		return nil, err
-	}
-	if pkg.Filename == "" && pkg.Name == "" { // a success without a package
-		return nil, &answerError{r.method, r.endpoint, shorten(header.Get("Content-Type"), 100)}
 	}
 	return &pkg, nil
 }
@@ -341,6 +337,9 @@ func ambiguous(err error) bool {
 	}
 	if _, ok := errors.AsType[*answerError](err); ok {
 		return true
+	}
+	if _, ok := errors.AsType[*leftError](err); ok {
+		return false // it was refused
 	}
 	return reached(err) && !neverSent(err)
 }

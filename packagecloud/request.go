@@ -327,15 +327,20 @@ func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
 		return fmt.Errorf("packagecloud: %s %s: the answer is larger than %d MiB", r.method, r.endpoint, maxAnswer>>20)
 	}
 	// An unknown repository can come as a success whose body says otherwise.
-	if bytes.Contains(body[:min(len(body), 64)], []byte("not_found")) {
-		if fields := parseFields(body, strings.Clone); len(fields) == 1 && len(fields["error"]) == 1 && fields["error"][0] == "not_found" {
+	if bytes.HasPrefix(bytes.TrimSpace(body[:min(len(body), 64)]), []byte(`{"error"`)) {
+		if fields := parseFields(body, strings.Clone); len(fields) == 1 && len(fields["error"]) > 0 {
 			return newError(r, resp, body)
 		}
 	}
-	if out == nil {
-		return nil
+	if out == nil { // nothing is awaited, but a page isn't from the API
+		if body = bytes.TrimSpace(body); len(body) == 0 {
+			return nil
+		}
+		out = new(json.RawMessage)
 	}
-	if err := json.Unmarshal(body, out); err != nil {
+	err := json.Unmarshal(body, out)
+	pkg, ok := out.(*Package)
+	if err != nil || ok && pkg.Filename == "" && pkg.Name == "" { // a success without a package
 		// The decoder's text quotes the body.
 		return &answerError{r.method, r.endpoint, shorten(strike(resp.Header.Get("Content-Type"), resp.Request), 100)}
 	}

@@ -190,6 +190,96 @@ func TestClient_LongRetryAfterIsTheCallersMatter(t *testing.T) {
 	}
 }
 
+func TestClient_DateInRetryAfterIsByTheServersClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, n := time.Now(), 0
+		client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
+			if n++; n > 1 {
+				return reply(r, 200, "{}"), nil
+			}
+			resp := reply(r, 503, "")
+			resp.Header.Set("Date", "Fri, 02 Jan 2032 03:05:05 GMT")
+			resp.Header.Set("Retry-After", "Fri, 02 Jan 2032 03:05:12 GMT")
+			return resp, nil
+		})
+		if _, err := client.Repository("acme", "main").Info(t.Context()); err != nil || time.Since(start) != 7*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+// The pauses of a client that was not told otherwise grow, and differ.
+func TestClient_PausesGrowAndAreSpread(t *testing.T) {
+	seen := map[time.Duration]bool{}
+	for range 5 {
+		synctest.Test(t, func(t *testing.T) {
+			var at []time.Time
+			client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
+				at = append(at, time.Now())
+				return reply(r, 408, ""), nil
+			})
+			if _, err := client.Repository("acme", "main").Info(t.Context()); err == nil || len(at) != 5 {
+				t.Fatalf("%d requests: %v", len(at), err)
+			}
+			for i, want := range []time.Duration{250, 500, 1000, 2000} {
+				want *= time.Millisecond
+				if pause := at[i+1].Sub(at[i]); pause < want*3/4 || pause > want*5/4 {
+					t.Errorf("pause %d is %v; want about %v", i+1, pause, want)
+				}
+			}
+			seen[at[1].Sub(at[0])] = true
+		})
+	}
+	if len(seen) < 2 {
+		t.Error("five clients waited equally long")
+	}
+}
+
+// A client that was not told otherwise gives a transfer a minute.
+func TestClient_StallsAfterAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, context.Cause(r.Context())
+		})
+		_, err := client.CreateRepository(t.Context(), "new", nil)
+		if !errors.Is(err, packagecloud.ErrStalled) || time.Since(start) != time.Minute {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+func TestClient_EndlessAnswerIsAnError(t *testing.T) {
+	client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
+		resp := reply(r, 200, "")
+		resp.Body, resp.ContentLength = io.NopCloser(endless{}), -1
+		return resp, nil
+	})
+	if _, err := client.Distributions(t.Context()); err == nil || !strings.Contains(err.Error(), "larger than 32 MiB") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// serveRoundTrip makes a client with the timing of every client, whose requests
+// f answers.
+func serveRoundTrip(t *testing.T, f roundTrip) *packagecloud.Client {
+	t.Helper()
+	c := newCanary(t, fakeToken)
+	client, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{Transport: f}), packagecloud.WithLogger(c.logger()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
 func TestClient_StallIsToldFromTheCallersLeaving(t *testing.T) {
 	_, client, _ := serve(t, nil, packagecloud.WithHTTPClient(&http.Client{
 		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -222,7 +223,11 @@ func (t *Transport) token(ctx context.Context) (tokensource.Token, error) {
 	if t.hook != nil {
 		ctx = tokensource.WithHook(ctx, t.hook)
 	}
-	tok, err := t.source.Token(ctx)
+	var tok tokensource.Token
+	err := waiting(ctx, func() (err error) {
+		tok, err = t.source.Token(ctx)
+		return err
+	})
 	if err != nil {
 		return tokensource.Token{}, &tokenError{err: err}
 	}
@@ -299,6 +304,10 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		next, err := t.successor(ctx, tried)
+		if ctx.Err() != nil {
+			drain(resp.Body)
+			return nil, &leftError{refusalText(tok, nil), ctx.Err()}
+		}
 		if err != nil {
 			resp.Request = refused(sent, tok, err)
 			return resp, nil
@@ -350,7 +359,7 @@ func authenticated(req *http.Request, tok tokensource.Token, replay bool) (*http
 // it has none at all.
 func (t *Transport) successor(ctx context.Context, tried []tokensource.Token) (tokensource.Token, error) {
 	wait := time.Duration(0)
-	if t.accepted.has(tried[len(tried)-1]) {
+	if slices.ContainsFunc(tried, t.accepted.has) { // one in between may have been dead when it came
 		wait = t.rotationWait
 	}
 	deadline := time.Now().Add(wait)
@@ -371,6 +380,10 @@ type refusalKey struct{}
 // refused notes in the request of a 401 which token was refused, for the error
 // that is made of it, and why the source has no other.
 func refused(sent *http.Request, tok tokensource.Token, source error) *http.Request {
+	return sent.WithContext(context.WithValue(sent.Context(), refusalKey{}, refusalText(tok, source)))
+}
+
+func refusalText(tok tokensource.Token, source error) string {
 	meta := tok.Metadata()
 	text := "the server doesn't know the token"
 	if meta.Origin != "" {
@@ -380,8 +393,20 @@ func refused(sent *http.Request, tok tokensource.Token, source error) *http.Requ
 	if t, ok := errors.AsType[*tokenError](source); ok {
 		text += ", and there is no other: " + t.err.Error()
 	}
-	return sent.WithContext(context.WithValue(sent.Context(), refusalKey{}, text))
+	return text
 }
+
+// leftError is a 401 whose caller left while the source was asked for another
+// token.
+type leftError struct {
+	refusal string
+	left    error // the context's
+}
+
+func (e *leftError) Error() string {
+	return e.left.Error() + " while waiting for another token: " + e.refusal
+}
+func (e *leftError) Unwrap() []error { return []error{e.left, ErrUnauthorized} }
 
 func isOneOf(tok tokensource.Token, list []tokensource.Token) bool {
 	for _, other := range list {

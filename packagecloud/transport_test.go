@@ -478,6 +478,87 @@ func TestTransport_WaitsForTheNextTokenWhereTheOldOneWasAccepted(t *testing.T) {
 	})
 }
 
+// A store that is behind may have a token that was replaced in its turn.
+func TestTransport_WaitsThroughTwoRotations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := tokensourcetest.NewSource("old-token-old-token")
+		server := &rejecting{good: "old-token-old-token"}
+		transport := rotating(t, src, server)
+		send(t, transport, nil)
+		server.good = "newest-token-newest"
+		time.AfterFunc(3*time.Second, func() { src.Set("between-token-between") })
+		time.AfterFunc(6*time.Second, func() { src.Set("newest-token-newest") })
+		if resp := send(t, transport, nil); resp.StatusCode != 200 {
+			t.Errorf("the status is %d", resp.StatusCode)
+		}
+	})
+}
+
+// What says nothing of the token doesn't show that the server accepts it.
+func TestTransport_DoesNotWaitForATokenThatWasNeverAccepted(t *testing.T) {
+	for _, status := range []int{403, 429, 500} {
+		synctest.Test(t, func(t *testing.T) {
+			src := tokensourcetest.NewSource("old-token-old-token")
+			transport := rotating(t, src, roundTrip(func(r *http.Request) (*http.Response, error) {
+				return reply(r, status, ""), nil
+			}))
+			send(t, transport, nil)
+			status = 401
+			start := time.Now()
+			if resp := send(t, transport, nil); resp.StatusCode != 401 || time.Since(start) > 0 {
+				t.Errorf("it waited %v and the status is %d", time.Since(start), resp.StatusCode)
+			}
+		})
+	}
+}
+
+func TestTransport_WaitEndsWithTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := tokensourcetest.NewSource("old-token-old-token")
+		server := &rejecting{good: "old-token-old-token"}
+		transport := rotating(t, src, server)
+		send(t, transport, nil)
+		server.good = ""
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("no more time"))
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, "GET", "https://packagecloud.io/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_, err = transport.RoundTrip(req)
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, packagecloud.ErrUnauthorized) || time.Since(start) != time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+// A slow store is its own matter: nothing of the transfer stands still.
+func TestClient_SlowSourceIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		src := tokensource.Func(func(ctx context.Context) (tokensource.Token, error) {
+			calls++
+			return tokensource.NewToken(fakeToken, tokensource.Metadata{})
+		})
+		slow := tokensource.Func(func(ctx context.Context) (tokensource.Token, error) {
+			select {
+			case <-time.After(5 * time.Minute):
+				return src.Token(ctx)
+			case <-ctx.Done():
+				return tokensource.Token{}, ctx.Err()
+			}
+		})
+		client, err := packagecloud.New(slow, packagecloud.WithBaseURL("https://packagecloud.io"), packagecloud.WithHTTPClient(&http.Client{Transport: &rejecting{good: fakeToken}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Repository("acme", "main").Info(t.Context()); err != nil || calls != 1 {
+			t.Errorf("after %d calls: %v", calls, err)
+		}
+	})
+}
+
 func TestTransport_WaitEndsAfterTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := tokensourcetest.NewSource("old-token-old-token")

@@ -2,6 +2,7 @@ package packagecloud
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -16,6 +17,7 @@ var errStall = fmt.Errorf("%w: nothing moved for too long", ErrStalled)
 // than the read.
 type watchdog struct {
 	ctx    context.Context
+	caller context.Context // that ctx was made of
 	cancel context.CancelCauseFunc
 	start  time.Time
 	limit  time.Duration
@@ -24,8 +26,8 @@ type watchdog struct {
 }
 
 func newWatchdog(ctx context.Context, limit time.Duration) *watchdog {
-	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{cancel: cancel, start: time.Now(), limit: limit}
+	w := &watchdog{caller: ctx, start: time.Now(), limit: limit}
+	ctx, w.cancel = context.WithCancelCause(ctx)
 	w.ctx = context.WithValue(ctx, watchdogKey{}, w)
 	w.touch()
 	// Set in two steps, since look uses the timer.
@@ -76,12 +78,36 @@ func (w *watchdog) stop() {
 	w.cancel(nil)
 }
 
-// cause replaces the cancellation that the watchdog made by its reason.
+// cause replaces the cancellation that the watchdog made by its reason, and what
+// came of the caller's by that and no more: net/http returns the context's cause,
+// which may be the failure of something else entirely, with a status of its own.
 func (w *watchdog) cause(err error) error {
-	if err != nil && context.Cause(w.ctx) == errStall {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*leftError](err); ok {
+		return err
+	}
+	if context.Cause(w.ctx) == errStall {
 		return errStall
 	}
-	return err
+	left := w.caller.Err()
+	if left == nil {
+		return err
+	}
+	cause := context.Cause(w.caller)
+	if _, ok := errors.AsType[*tokenError](err); ok && (cause == left || !errors.Is(err, cause)) {
+		return err // says which source didn't answer
+	}
+	return left
+}
+
+// ended is why a watched context ended: a stall, or that the caller left.
+func ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause == errStall {
+		return cause
+	}
+	return ctx.Err()
 }
 
 // watchedBody lets the watchdog watch while somebody reads: a slow consumer is
