@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -156,4 +158,50 @@ func dial(note func(address string)) func(context.Context, string, string) (net.
 		note(address)
 		return nil, errors.New("no connection is made")
 	}
+}
+
+func FuzzBaseURL(f *testing.F) {
+	for _, s := range []string{"https://packagecloud.io", "http://user:secret@[::1]:80/a/../b/?q=1#f", "https://Example.com:443//x%2fy/", "HTTP://localhost", "https://é.example", "//x", "https://"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := packagecloud.ParseBaseURL(s)
+		if err != nil {
+			if len(s) > 8 && strings.Contains(err.Error(), s) && strings.Contains(s, "@") {
+				t.Errorf("the error repeats what may hold a credential: %v", err)
+			}
+			return
+		}
+		u, err := url.Parse(got)
+		if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Host == "" {
+			t.Fatalf("%q became %q: %v", s, got, err)
+		}
+		if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && !(u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())) {
+			t.Errorf("%q became %q, which isn't safe to send a token to", s, got)
+		}
+		if again, err := packagecloud.ParseBaseURL(got); again != got {
+			t.Errorf("%q became %q, and that %q: %v", s, got, again, err)
+		}
+	})
+}
+
+func FuzzRedirect(f *testing.F) {
+	for _, s := range []string{"", "/x?y", "//other.example/", "http://other.example", "https://u:p@other.example/x", "ftp://x", "https://[", "../..", "javascript:x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, location string) {
+		for from, schemes := range map[string][]string{"https://packagecloud.io/a/b": {"https"}, "http://127.0.0.1/a": {"http", "https"}} {
+			got, err := packagecloud.Redirect(from, location)
+			if err != nil {
+				continue
+			}
+			u, err := url.Parse(got)
+			if err != nil {
+				continue // no request can be made of it
+			}
+			if u.User != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" {
+				t.Errorf("%q leads from %s to %q", location, from, got)
+			}
+		}
+	})
 }

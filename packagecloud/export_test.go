@@ -2,6 +2,7 @@ package packagecloud
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -36,4 +37,26 @@ func ParseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 func Lookup(groups map[string][]Distribution, group, name string) (int, error) {
 	p, err := lookup(groups, group, name)
 	return p.id, err
+}
+
+// ParseBaseURL returns the address as requests are sent to it.
+func ParseBaseURL(s string) (string, error) {
+	u, err := parseBaseURL(s, "", false)
+	if err != nil {
+		return "", err
+	}
+	return u.String(), nil
+}
+
+// Redirect returns where a GET of from is led to by location.
+func Redirect(from, location string) (string, error) {
+	u, err := url.Parse(from)
+	if err != nil {
+		return "", err
+	}
+	to, err := redirect(request{method: http.MethodGet}, u, location, 0)
+	if err != nil {
+		return "", err
+	}
+	return to.String(), nil
 }

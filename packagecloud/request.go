@@ -277,7 +277,7 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 func redirect(r request, from *url.URL, location string, hop int) (*url.URL, error) {
 	to, err := from.Parse(location)
 	switch {
-	case err != nil:
+	case err != nil || to.Host == "" && (to.Scheme == "https" || to.Scheme == "http"):
 		return nil, fmt.Errorf("%w: it is malformed", errRedirect)
 	case hop >= maxRedirects:
 		return nil, fmt.Errorf("%w: more than %d in a row", errRedirect, maxRedirects)
