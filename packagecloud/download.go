@@ -129,15 +129,9 @@ func (d *download) prepare(ctx context.Context, r *Repository) error {
 		}
 		pkg = found
 	}
-	if pkg.SHA256 == "" && pkg.SHA512 == "" && pkg.PackageURL != "" {
-		details, err := r.Package(ctx, pkg)
-		if err != nil {
-			return err
-		}
-		if details.DownloadURL.IsZero() {
-			details.DownloadURL = pkg.DownloadURL
-		}
-		pkg = details
+	pkg, err := r.withChecksum(ctx, pkg)
+	if err != nil {
+		return err
 	}
 	d.pkg = pkg
 	switch {

@@ -155,6 +155,36 @@ func TestDownload_AllowUnverifiedStillVerifiesWhatItCan(t *testing.T) {
 	f.want(t, f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified()), packagecloud.ErrChecksum)
 }
 
+func TestDownload_DetailsOfAnotherFileDoNotLeadToIt(t *testing.T) {
+	client, first := wheels(t)
+	repo := client.Repository("acme", "main")
+	var b bytes.Buffer
+	if err := repo.Download(t.Context(), first, &b); !errors.Is(err, packagecloud.ErrNoChecksum) || b.Len() != 0 {
+		t.Errorf("%q, %v", &b, err)
+	}
+	if err := repo.Download(t.Context(), first, &b, packagecloud.AllowUnverified()); err != nil || b.String() != "content of manylinux" {
+		t.Errorf("%q, %v", &b, err)
+	}
+}
+
+func TestDownload_DetailsDoNotChangeTheAddress(t *testing.T) {
+	const content = "content"
+	sum := sha256.Sum256([]byte(content))
+	_, client, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".json") {
+			io.WriteString(w, `{"filename":"`+demo+`","sha256sum":"`+hex.EncodeToString(sum[:])+`","download_url":"http://`+r.Host+`/another"}`)
+			return
+		}
+		io.WriteString(w, strings.TrimPrefix(r.URL.Path, "/download/"))
+	})
+	pkg := described(t, ts.URL, "", false)
+	pkg.DownloadURL, _ = packagecloud.NewSecretURL(ts.URL + "/download/" + content)
+	pkg.PackageURL = "/api/v1/package.json"
+	if err := client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDownload_WriterThatFailsEndsIt(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)

@@ -156,19 +156,55 @@ func typeOfURL(u string) string {
 
 // Package returns everything the server knows of pkg, which comes from a list,
 // a search or an upload. Where the server has no address for a package's details
-// (alpine), pkg is looked up in the list and returned as that has it.
+// (alpine), or shows another file of the same version there (a Python package
+// can have several), pkg is looked up in the list and returned as that has it.
 // https://packagecloud.io/docs/api#resource_packages_method_show
 func (r *Repository) Package(ctx context.Context, pkg *Package) (*Package, error) {
 	if pkg == nil {
 		return nil, errNilPackage
 	}
-	if pkg.PackageURL == "" {
-		return r.Find(ctx, pkg.Distribution, pkg.qualifiedName())
+	if pkg.PackageURL != "" {
+		details, err := r.show(ctx, pkg)
+		if err != nil || details.isOf(pkg) {
+			return details, err
+		}
 	}
+	return r.Find(ctx, pkg.Distribution, pkg.qualifiedName())
+}
+
+// show returns what the server has at the address of pkg, which is the one of its
+// version: it may be another file.
+func (r *Repository) show(ctx context.Context, pkg *Package) (*Package, error) {
 	return r.client.onePackage(ctx, request{
 		method: http.MethodGet, readOnly: true, url: pkg.PackageURL, subject: r.subject(pkg),
 		endpoint: "/api/v1/repos/{owner}/{repo}/package/{package}.json",
 	})
+}
+
+// isOf reports whether p, as show returned it, is the file of pkg.
+func (p *Package) isOf(pkg *Package) bool {
+	have, want := strings.TrimPrefix(p.namespace(), "@"), strings.TrimPrefix(pkg.namespace(), "@")
+	return (pkg.Filename == "" || p.Filename == pkg.Filename) && (have == "" || want == "" || have == want)
+}
+
+// withChecksum completes pkg, as a list has it, by its details if it has no
+// checksum. The details of another file tell nothing, and the address to download
+// from stays the one that pkg has.
+func (r *Repository) withChecksum(ctx context.Context, pkg *Package) (*Package, error) {
+	if pkg.SHA256 != "" || pkg.SHA512 != "" || pkg.PackageURL == "" {
+		return pkg, nil
+	}
+	details, err := r.show(ctx, pkg)
+	if err != nil {
+		return nil, err
+	}
+	if !details.isOf(pkg) {
+		return pkg, nil
+	}
+	if !pkg.DownloadURL.IsZero() {
+		details.DownloadURL = pkg.DownloadURL
+	}
+	return details, nil
 }
 
 // onePackage sends r, whose answer is a package.
@@ -279,9 +315,13 @@ func (r *Repository) Versions(ctx context.Context, pkg *Package) iter.Seq2[*Pack
 		}
 		address := pkg.VersionsURL
 		if address == "" { // lists don't have it
-			details, err := r.Package(ctx, pkg)
+			look := r.Package
+			if pkg.PackageURL != "" {
+				look = r.show // another file of the version will do
+			}
+			details, err := look(ctx, pkg)
 			if err == nil && details.VersionsURL == "" {
-				err = fmt.Errorf("packagecloud: the server lists no versions of %s packages", pkg.Type)
+				err = fmt.Errorf("packagecloud: the server lists no versions of %s packages", shorten(pkg.Type, 20))
 			}
 			if err != nil {
 				yield(nil, err)

@@ -2,6 +2,8 @@ package packagecloud_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -114,7 +116,7 @@ func TestClient_FollowsTheURLsThatTheServerGives(t *testing.T) {
 			io.WriteString(w, "[]")
 			return
 		}
-		io.WriteString(w, `{"filename":"x"}`)
+		io.WriteString(w, `{"filename":"`+demo+`"}`)
 	})
 	repo := client.Repository("acme", "main")
 	pkg := &packagecloud.Package{
@@ -301,4 +303,56 @@ func FuzzRepositoryInfo(f *testing.F) {
 			info.InstallScriptURL.Reveal()
 		}
 	})
+}
+
+// wheels serves a version of two files, of which lists have no checksum. The
+// address of the version shows the second alone.
+func wheels(t *testing.T) (client *packagecloud.Client, first *packagecloud.Package) {
+	const content = "content of macosx"
+	sum := sha256.Sum256([]byte(content))
+	item := func(host, name, more string) string {
+		return `{"name":"demo","version":"1.0","type":"python","distro_version":"python","filename":"` + name + `","download_url":"http://` + host + `/dl/` + name + `",
+			"package_url":"/api/v1/repos/acme/main/package/python/demo/1.0.json","versions_url":"/versions.json"` + more + `}`
+	}
+	_, client, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		one, other := "demo-1.0-cp312-cp312-manylinux.whl", "demo-1.0-cp312-cp312-macosx.whl"
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/dl/"):
+			io.WriteString(w, "content of "+strings.TrimSuffix(r.URL.Path[len("/dl/demo-1.0-cp312-cp312-"):], ".whl"))
+		case strings.HasSuffix(r.URL.Path, "/demo/1.0.json"):
+			io.WriteString(w, item(r.Host, other, `,"size":"17","sha256sum":"`+hex.EncodeToString(sum[:])+`"`))
+		case strings.HasSuffix(r.URL.Path, "/distributions.json"):
+			io.WriteString(w, `{"py":[{"index_name":"python","versions":[{"id":166}]}]}`)
+		default:
+			io.WriteString(w, "["+item(r.Host, one, "")+","+item(r.Host, other, "")+"]")
+		}
+	})
+	first = &packagecloud.Package{}
+	if err := json.Unmarshal([]byte(item(strings.TrimPrefix(ts.URL, "http://"), "demo-1.0-cp312-cp312-manylinux.whl", "")), first); err != nil {
+		t.Fatal(err)
+	}
+	first.VersionsURL = "" // as in a list
+	return client, first
+}
+
+func TestPackage_DetailsOfAnotherFileAreNotTaken(t *testing.T) {
+	client, first := wheels(t)
+	repo := client.Repository("acme", "main")
+	pkg, err := repo.Package(t.Context(), first)
+	if err != nil || pkg.Filename != first.Filename || pkg.SHA256 != "" || pkg.DownloadURL.Reveal() != first.DownloadURL.Reveal() {
+		t.Errorf("%+v, %v", pkg, err)
+	}
+	n := 0
+	for _, err := range repo.Versions(t.Context(), first) {
+		if n++; err != nil {
+			t.Error(err)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d versions; want 2", n)
+	}
+	_, err = repo.Upload(t.Context(), packagecloud.Bytes(first.Filename, []byte("content of macosx")), &packagecloud.UploadOptions{Type: "python", IfExists: packagecloud.Skip})
+	if !errors.Is(err, packagecloud.ErrExists) || !strings.Contains(err.Error(), "no checksum") {
+		t.Errorf("an upload with Skip compared it with another file: %v", err)
+	}
 }

@@ -58,15 +58,12 @@ const (
 
 // compare holds the content against what the server has.
 func (u *upload) compare(ctx context.Context, pkg *Package) (sameness, *Package, error) {
-	if pkg.SHA256 == "" && pkg.SHA512 == "" && pkg.PackageURL != "" {
-		details, err := u.repo.Package(ctx, pkg)
-		if err != nil {
-			return unknown, pkg, err
-		}
-		pkg = details
+	details, err := u.repo.withChecksum(ctx, pkg)
+	if err != nil {
+		return unknown, pkg, err
 	}
+	pkg = details
 	var want, have string
-	var err error
 	switch {
 	case pkg.SHA256 != "":
 		want = pkg.SHA256
