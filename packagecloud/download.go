@@ -2,6 +2,7 @@ package packagecloud
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -57,7 +58,7 @@ type download struct {
 	hash    hash.Hash // of what was written
 	want    string    // "" if the server gives no checksum
 	written int64
-	total   int64
+	total   int64  // 0 if nobody says it
 	etag    string // strong; of the answer that the first bytes came from
 }
 
@@ -140,14 +141,14 @@ func (d *download) prepare(ctx context.Context, r *Repository) error {
 	case pkg.SHA512 != "":
 		d.newHash, d.want = sha512.New, pkg.SHA512
 	case !d.allowUnverified:
-		return fmt.Errorf("%w: %s; AllowUnverified accepts it as it is", ErrNoChecksum, pkg.Filename)
+		return fmt.Errorf("%w: %s; AllowUnverified accepts it as it is", ErrNoChecksum, d.name())
 	}
 	if d.want == "" {
 		d.newHash = sha256.New // for what is sent again after a cut
 	}
 	d.hash = d.newHash()
 	if pkg.DownloadURL.IsZero() {
-		return fmt.Errorf("packagecloud: the server gives no address to download %s from", pkg.Filename)
+		return fmt.Errorf("packagecloud: the server gives no address to download %s from", d.name())
 	}
 	if d.asReader {
 		base, err := r.client.transport.baseURL(ctx)
@@ -187,7 +188,7 @@ func (d *download) run(ctx context.Context) error {
 			return err
 		}
 		denied = expired(err)
-		d.client.logger.DebugContext(ctx, "packagecloud download resumes", "file", d.pkg.Filename, "at", d.written, "error", err.Error())
+		d.client.logger.DebugContext(ctx, "packagecloud download resumes", "file", d.name(), "at", d.written, "error", err.Error())
 		if sleep(ctx, max(pause, d.client.backoff(try))) != nil {
 			return contextError(ctx, err)
 		}
@@ -201,15 +202,18 @@ func expired(err error) bool {
 	return ok && e.StatusCode == http.StatusForbidden
 }
 
+// name is the file's, as errors and logs show it: it is the server's word.
+func (d *download) name() string { return shorten(d.pkg.Filename, 200) }
+
 func (d *download) verify() error {
-	if d.pkg.Size > 0 && d.written != d.pkg.Size {
-		return fmt.Errorf("%w: %s has %d bytes, but %d came", ErrChecksum, d.pkg.Filename, d.pkg.Size, d.written)
+	if d.total > 0 && d.written != d.total {
+		return fmt.Errorf("%w: %s has %d bytes, but %d came; download it again", ErrChecksum, d.name(), d.total, d.written)
 	}
 	if d.want == "" {
 		return nil
 	}
 	if have := hex.EncodeToString(d.hash.Sum(nil)); !strings.EqualFold(have, d.want) {
-		return fmt.Errorf("%w: %s should have %s, but what came has %s; download it again", ErrChecksum, d.pkg.Filename, shorten(d.want, 128), have)
+		return fmt.Errorf("%w: %s should have %s, but what came has %s; download it again", ErrChecksum, d.name(), shorten(d.want, 128), have)
 	}
 	return nil
 }
@@ -228,7 +232,7 @@ func (d *download) fetch(ctx context.Context) error {
 	}
 	resp, err := d.client.once(ctx, request{
 		method: http.MethodGet, readOnly: true, url: address.String(), header: header,
-		subject:    d.pkg.Filename,
+		subject:    d.name(),
 		endpoint:   "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",
 		credential: credential, authenticator: d.authenticator,
 	})
@@ -240,32 +244,61 @@ func (d *download) fetch(ctx context.Context) error {
 		return err
 	}
 	defer resp.Body.Close()
-	skip := d.written // of an answer that starts over
 	if resp.StatusCode == http.StatusPartialContent {
 		if err := d.resumes(resp); err != nil {
 			return err
 		}
-		skip = 0
 	} else {
-		d.total = max(d.pkg.Size, resp.ContentLength, 0)
-		d.etag = strongETag(resp.Header)
-	}
-	if err := d.copy(resp.Body, skip); err != nil {
-		if _, ok := errors.AsType[*writeError](err); ok || ctx.Err() != nil || errors.Is(err, ErrChecksum) {
-			return fmt.Errorf("packagecloud: %s: %w", d.pkg.Filename, err)
+		d.total = cmp.Or(d.pkg.fileSize(), max(resp.ContentLength, 0))
+		d.etag = ""
+		if err = d.skip(resp.Body); err == nil {
+			d.etag = strongETag(resp.Header) // what w has is of this answer
 		}
-		return newTransportError(http.MethodGet, "download of "+d.pkg.Filename, resp.Request, fmt.Errorf("%w after %d bytes: %w", errCut, d.written, err))
+	}
+	if err == nil {
+		err = d.copy(resp.Body)
+	}
+	if err == nil && resp.StatusCode == http.StatusPartialContent && d.written < d.total {
+		err = io.ErrUnexpectedEOF // a part may be shorter than was asked for
+	}
+	if err != nil {
+		if _, ok := errors.AsType[*writeError](err); ok || ctx.Err() != nil || errors.Is(err, ErrChecksum) {
+			return fmt.Errorf("packagecloud: %s: %w", d.name(), err)
+		}
+		return newTransportError(http.MethodGet, "download of "+d.name(), resp.Request, fmt.Errorf("%w after %d bytes: %w", errCut, d.written, err))
 	}
 	return nil
 }
 
-// resumes checks that a partial answer begins where it must.
+// resumes checks that a partial answer begins where it must, and is of the same
+// file: not every host heeds If-Range.
 func (d *download) resumes(resp *http.Response) error {
-	want := fmt.Sprintf("bytes %d-", d.written)
-	if d.written == 0 || !strings.HasPrefix(resp.Header.Get("Content-Range"), want) {
-		return fmt.Errorf("packagecloud: %s: the server sent another part than was asked for", d.pkg.Filename)
+	first, total, ok := contentRange(resp.Header.Get("Content-Range"))
+	if !ok || d.written == 0 || d.etag == "" || first != d.written {
+		return fmt.Errorf("packagecloud: %s: the server sent another part than was asked for", d.name())
 	}
+	if etag := resp.Header.Get("ETag"); etag != "" && etag != d.etag || total > 0 && d.total > 0 && total != d.total {
+		return fmt.Errorf("%w: %s is another file on the server than before a cut; download it again", ErrChecksum, d.name())
+	}
+	d.total = cmp.Or(d.total, total)
 	return nil
+}
+
+// contentRange reads "bytes 4-9/10" (RFC 9110, section 14.4); a total of "*" is 0.
+func contentRange(value string) (first, total int64, ok bool) {
+	unit, rest, _ := strings.Cut(value, " ")
+	part, size, found := strings.Cut(rest, "/")
+	from, to, dash := strings.Cut(part, "-")
+	start, err1 := strconv.ParseUint(from, 10, 63)
+	last, err2 := strconv.ParseUint(to, 10, 63)
+	whole, err3 := strconv.ParseUint(size, 10, 63)
+	if size == "*" {
+		whole, err3 = 0, nil
+	}
+	if !strings.EqualFold(unit, "bytes") || !found || !dash || errors.Join(err1, err2, err3) != nil || last < start || size != "*" && last >= whole {
+		return 0, 0, false
+	}
+	return int64(start), int64(whole), true
 }
 
 func strongETag(header http.Header) string {
@@ -275,21 +308,26 @@ func strongETag(header http.Header) string {
 	return ""
 }
 
-// copy writes what the answer has beyond its first skip bytes, which w has had.
-// The checksum is over what was written.
-func (d *download) copy(body io.Reader, skip int64) error {
-	if skip > 0 {
-		again := d.newHash()
-		if _, err := io.CopyN(again, body, skip); err != nil {
-			return err
-		}
-		if !bytes.Equal(again.Sum(nil), d.hash.Sum(nil)) {
-			return fmt.Errorf("%w: the server sent other content after a cut than before it; download it again", ErrChecksum)
-		}
+// skip reads the beginning of an answer that starts over: what w has had.
+func (d *download) skip(body io.Reader) error {
+	again := d.newHash()
+	if _, err := io.CopyN(again, body, d.written); err != nil {
+		return err
 	}
+	if !bytes.Equal(again.Sum(nil), d.hash.Sum(nil)) {
+		return fmt.Errorf("%w: the server sent other content after a cut than before it; download it again", ErrChecksum)
+	}
+	return nil
+}
+
+// copy writes the rest of an answer. The checksum is over what was written.
+func (d *download) copy(body io.Reader) error {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := body.Read(buf)
+		if d.total > 0 && int64(n) > d.total-d.written {
+			return fmt.Errorf("%w: it has %d bytes, but more came; download it again", ErrChecksum, d.total)
+		}
 		if n > 0 {
 			m, werr := d.w.Write(buf[:n])
 			if werr == nil && m < n {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -311,6 +312,140 @@ func TestDownload_WrongPartIsRefused(t *testing.T) {
 	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, "0123456789", true), &b)
 	if err == nil || b.String() != "0123" {
 		t.Errorf("%q, %v", b.String(), err)
+	}
+}
+
+// part answers with a part of the content, as it says.
+func part(contentRange, etag, content string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if etag != "" {
+			w.Header().Set("ETag", etag)
+		}
+		w.Header().Set("Content-Range", contentRange)
+		w.WriteHeader(206)
+		io.WriteString(w, content)
+	}
+}
+
+func TestDownload_PartsAreJoinedOnlyToTheWhole(t *testing.T) {
+	const content = "0123456789"
+	cut := func(content, etag string, after int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+			sent(content, etag, after)(w, r)
+		}
+	}
+	for name, test := range map[string]struct {
+		steps []http.HandlerFunc
+		is    error // nil: the whole content comes
+	}{
+		"the rest":             {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/10", `"a"`, "456789")}, nil},
+		"no ETag in it":        {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/10", "", "456789")}, nil},
+		"total unknown":        {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/*", `"a"`, "456789")}, nil},
+		"short part":           {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-6/10", `"a"`, "456"), part("bytes 7-9/10", `"a"`, "789")}, nil},
+		"short part of chunks": {[]http.HandlerFunc{sent(content, `"a"`, 4), part("bytes 4-6/10", `"a"`, "456"), part("bytes 7-9/10", `"a"`, "789")}, nil},
+		"another ETag":         {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/10", `"b"`, "efghij")}, packagecloud.ErrChecksum},
+		"another total":        {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-8/9", `"a"`, "45678")}, packagecloud.ErrChecksum},
+		"more than the total":  {[]http.HandlerFunc{sent(content, `"a"`, 4), part("bytes 4-9/10", `"a"`, "456789x")}, packagecloud.ErrChecksum},
+		"cut where it starts over": {[]http.HandlerFunc{cut(content, `"a"`, 4), cut("abcdefghij", `"b"`, 2), func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Range") != "" {
+				t.Error("a part was asked for of what the first part isn't of")
+			}
+			sent("abcdefghij", `"b"`, 0)(w, r)
+		}}, packagecloud.ErrChecksum},
+	} {
+		c, client, ts := serve(t, script(t, test.steps...))
+		var b bytes.Buffer
+		err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, "", false), &b, packagecloud.AllowUnverified())
+		c.clean(t, err)
+		if !errors.Is(err, test.is) || test.is == nil && b.String() != content || b.Len() > len(content) {
+			t.Errorf("%s: %q, %v", name, &b, err)
+		}
+	}
+}
+
+func TestDownload_SizeIsVerified(t *testing.T) {
+	for _, content := range []string{"012345678", "0123456789x"} { // of 10 bytes
+		c, client, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.(http.Flusher).Flush() // no Content-Length
+			io.WriteString(w, content)
+		})
+		pkg := described(t, ts.URL, content, false)
+		pkg.Size = 10
+		c.want(t, client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified()), packagecloud.ErrChecksum)
+	}
+}
+
+func TestDownload_WhatIsLargerThanItsSizeEndsAtOnce(t *testing.T) {
+	c, client, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil { // for ever
+			w.Write(big)
+		}
+	})
+	pkg := described(t, ts.URL, "", true)
+	pkg.Size = 100_000
+	var written int64
+	err := client.Repository("acme", "main").Download(t.Context(), pkg, writer(func(p []byte) (int, error) {
+		written += int64(len(p))
+		return len(p), nil
+	}))
+	c.want(t, err, packagecloud.ErrChecksum)
+	if written > pkg.Size {
+		t.Errorf("%d bytes were written of %d", written, pkg.Size)
+	}
+}
+
+func TestDownload_SizeOfASourcePackageCountsItsFiles(t *testing.T) {
+	const dsc = "Source: demo\nVersion: 1.0-1\nArchitecture: any\nFiles:\n 900150983cd24fb0d6963f7d28e17f72 3 demo_1.0.orig.tar.gz\n"
+	f := setup(t)
+	pkg, err := f.repo.Upload(t.Context(), packagecloud.Bytes("demo_1.0-1.dsc", []byte(dsc)), &packagecloud.UploadOptions{
+		Distribution: "ubuntu/jammy", SourceFiles: []packagecloud.Content{packagecloud.Bytes("demo_1.0.orig.tar.gz", []byte("abc"))},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := f.repo.Find(t.Context(), "ubuntu/jammy", "demo_1.0-1.dsc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range []*packagecloud.Package{pkg, found} {
+		var b bytes.Buffer
+		err := f.repo.Download(t.Context(), pkg, &b, packagecloud.AllowUnverified(), packagecloud.DownloadProgress(func(_, total int64) {
+			if total != int64(len(dsc)) {
+				t.Errorf("the progress is of %d bytes; want %d", total, len(dsc))
+			}
+		}))
+		if err != nil || b.String() != dsc {
+			t.Errorf("%q, %v", &b, err)
+		}
+	}
+}
+
+func TestDownload_ShortensTheServersName(t *testing.T) {
+	name := "x\n2026-01-01 level=INFO" + strings.Repeat("y", 5000)
+	for status, pkg := range map[int]*packagecloud.Package{
+		200: {Filename: name, SHA256: strings.Repeat("0", 64)},
+		404: {Filename: name, SHA256: strings.Repeat("0", 64)},
+		500: {Filename: name, SHA256: strings.Repeat("0", 64)},
+		201: {Filename: name},                                              // no checksum
+		202: {Filename: name, Size: 3, SHA256: strings.Repeat("0", 64)},    // larger
+		203: {Filename: name, Size: 3000, SHA256: strings.Repeat("0", 64)}, // smaller
+		206: {Filename: name, SHA256: strings.Repeat("0", 64)},
+	} {
+		c, client, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(status)
+			io.WriteString(w, "content")
+		})
+		pkg.DownloadURL, _ = packagecloud.NewSecretURL(ts.URL + "/x")
+		err := client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard)
+		if err == nil || len(err.Error()) > 700 || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%d: the error is %v", status, err)
+		}
+		for line := range strings.Lines(c.text()) {
+			if len(line) > 1000 {
+				t.Errorf("%d: a line of the log has %d bytes", status, len(line))
+			}
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ type Package struct {
 	Private      bool
 	Indexed      bool // the metadata for package managers includes it
 
-	Size           int64 // in bytes
+	Size           int64 // in bytes; of a dsc with its source files
 	Summary        string
 	Description    string
 	Licenses       []string
@@ -185,6 +185,14 @@ func (r *Repository) show(ctx context.Context, pkg *Package) (*Package, error) {
 func (p *Package) isOf(pkg *Package) bool {
 	have, want := strings.TrimPrefix(p.namespace(), "@"), strings.TrimPrefix(pkg.namespace(), "@")
 	return (pkg.Filename == "" || p.Filename == pkg.Filename) && (have == "" || want == "" || have == want)
+}
+
+// fileSize is the size of the file itself, 0 if it isn't known.
+func (p *Package) fileSize() int64 {
+	if p.Type == "dsc" || strings.HasSuffix(p.Filename, ".dsc") {
+		return 0
+	}
+	return p.Size
 }
 
 // withChecksum completes pkg, as a list has it, by its details if it has no
