@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -90,10 +91,17 @@ func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string
 	if pkg == nil {
 		return errNilPackage
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("packagecloud: %s is not a regular file but %s; name the file to write", path, kindOf(info.Mode()))
+	if path == "" {
+		return errors.New("packagecloud: the path is empty; name the file to write")
 	}
-	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:8]+".partial")
+	switch info, err := os.Stat(path); {
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("packagecloud: %s is not a regular file but %s; name the file to write", path, kindOf(info.Mode()))
+	case err != nil && !errors.Is(err, fs.ErrNotExist): // such as a name that is too long
+		return fmt.Errorf("packagecloud: %w", err)
+	}
+	// Short, whatever the file's name: the file system limits both.
+	temporary := filepath.Join(filepath.Dir(path), ".packagecloud-"+rand.Text()[:12]+".partial")
 	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return fmt.Errorf("packagecloud: %w", err)
@@ -221,14 +229,17 @@ func (d *download) verify() error {
 // fetch asks for what is missing, from the address that the API gave: the one
 // that it redirects to expires.
 func (d *download) fetch(ctx context.Context) error {
-	address, credential := d.pkg.DownloadURL.split()
+	address, credential, err := d.pkg.DownloadURL.split()
+	if d.authenticator != nil {
+		credential, err = tokensource.Token{}, nil
+	}
+	if err != nil {
+		return err
+	}
 	header := http.Header{"Accept-Encoding": {"identity"}}
 	if d.written > 0 && d.etag != "" {
 		header.Set("Range", "bytes="+strconv.FormatInt(d.written, 10)+"-")
 		header.Set("If-Range", d.etag)
-	}
-	if d.authenticator != nil {
-		credential = tokensource.Token{}
 	}
 	resp, err := d.client.once(ctx, request{
 		method: http.MethodGet, readOnly: true, url: address.String(), header: header,

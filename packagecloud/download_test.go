@@ -119,8 +119,9 @@ func TestDownloadFile_TargetThatCannotBeIsRefusedBeforeARequest(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
 	dir := t.TempDir()
-	for _, path := range []string{dir, filepath.Join(dir, "missing", "demo.deb")} {
-		if err := f.repo.DownloadFile(t.Context(), pkg, path); err == nil || !strings.Contains(err.Error(), dir) {
+	t.Chdir(dir) // where an empty path would leave something
+	for _, path := range []string{dir, filepath.Join(dir, "missing", "demo.deb"), filepath.Join(dir, strings.Repeat("a", 5000)), ""} {
+		if err := f.repo.DownloadFile(t.Context(), pkg, path); err == nil || path != "" && !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: the error is %v", path, err)
 		}
 	}
@@ -131,6 +132,29 @@ func TestDownloadFile_TargetThatCannotBeIsRefusedBeforeARequest(t *testing.T) {
 		t.Error("a nil package was accepted")
 	}
 	if got := entries(t, dir); len(got) != 0 {
+		t.Errorf("the folder holds %v", got)
+	}
+}
+
+func TestDownloadFile_NameMayBeAsLongAsTheSystemTakesIt(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, []byte("content"))
+	dir := t.TempDir()
+	name := strings.Repeat("a", 255)
+	if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+		t.Skip(err)
+	}
+	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostDownload, Then: func(*packagecloudtest.Server) {
+		for _, name := range entries(t, dir) {
+			if !strings.HasPrefix(name, "a") && !(strings.HasPrefix(name, ".packagecloud-") && strings.HasSuffix(name, ".partial")) {
+				t.Errorf("the folder holds %s on the way", name)
+			}
+		}
+	}})
+	if err := f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, name)); err != nil {
+		t.Error(err)
+	}
+	if got := entries(t, dir); !slices.Equal(got, []string{name}) {
 		t.Errorf("the folder holds %v", got)
 	}
 }
@@ -446,6 +470,81 @@ func TestDownload_ShortensTheServersName(t *testing.T) {
 				t.Errorf("%d: a line of the log has %d bytes", status, len(line))
 			}
 		}
+	}
+}
+
+func TestDownload_PlainHTTPIsUpgradedOrRefused(t *testing.T) {
+	const read = "0123456789abcdef0123456789abcdef0123456789abcdef"
+	for _, test := range []struct {
+		base, address string
+		want          string // what is asked; "" = refused
+		insecure      bool
+	}{
+		{"https://packages.example.com", "http://USER@packages.example.com/x", "https://packages.example.com/x", false},
+		{"https://packages.example.com:8443", "http://USER@Packages.example.com:8443/x", "https://packages.example.com:8443/x", false},
+		{"https://packages.example.com:8443", "http://packages.example.com/x", "https://packages.example.com:8443/x", false},
+		{"https://packages.example.com", "http://USER@packages.example.com:3000/x", "", false},
+		{"https://packages.example.com", "http://USER@elsewhere.example.com/x", "", false},
+		{"https://packages.example.com", "http://elsewhere.example.com/x", "", false},
+		{"http://localhost:8080", "http://USER@packages.example.com/x", "", false},
+		{"http://localhost:8080", "http://USER@localhost:8080/x", "http://localhost:8080/x", false},
+		{"https://packages.example.com", "http://USER@127.0.0.1:8080/x", "http://127.0.0.1:8080/x", false},
+		{"https://packages.example.com", "http://USER@elsewhere.example.com/x", "http://elsewhere.example.com/x", true},
+		{"https://packages.example.com", "https://USER@elsewhere.example.com/x", "https://elsewhere.example.com/x", false},
+	} {
+		c := newCanary(t, fakeToken, read)
+		asked := ""
+		options := []packagecloud.Option{packagecloud.WithBaseURL(test.base), packagecloud.WithLogger(c.logger()), packagecloud.WithHTTPClient(&http.Client{
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				asked += r.URL.String()
+				want := ""
+				if strings.Contains(test.address, "USER@") {
+					want = read
+				} else if strings.HasPrefix(asked, test.base) {
+					want = fakeToken
+				}
+				if user, _, _ := r.BasicAuth(); user != want {
+					t.Errorf("%s: another credential was sent", test.address)
+				}
+				return reply(r, 200, "content"), nil
+			})})}
+		if test.insecure {
+			options = append(options, packagecloud.WithInsecureHTTP())
+		}
+		pkg := &packagecloud.Package{Filename: demo}
+		pkg.DownloadURL, _ = packagecloud.NewSecretURL(strings.Replace(test.address, "USER", read+":", 1))
+		err := newClient(t, tokensource.Static(fakeToken), options...).Repository("acme", "main").Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified())
+		c.clean(t, err)
+		if asked != test.want || (err == nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), "WithInsecureHTTP") {
+			t.Errorf("%s with %s: asked %q, %v", test.address, test.base, asked, err)
+		}
+	}
+}
+
+func TestDownload_MalformedCredentialIsNotReplacedByTheAPIToken(t *testing.T) {
+	api := tokensourcetest.NewSource(fakeToken)
+	var users []string
+	c, _, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		user, _, _ := r.BasicAuth()
+		users = append(users, user)
+		if user != "read-token" {
+			w.WriteHeader(401)
+		}
+	})
+	client := newClient(t, api, packagecloud.WithBaseURL(ts.URL), packagecloud.WithLogger(c.logger()))
+	for _, user := range []string{"read%20token:", ":secret-secret", "a%3Ab:"} {
+		pkg := &packagecloud.Package{Filename: demo}
+		pkg.DownloadURL, _ = packagecloud.NewSecretURL(strings.Replace(ts.URL, "://", "://"+user+"@", 1) + "/x")
+		err := client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified())
+		if err == nil || !strings.Contains(err.Error(), "WithReadToken") || len(users) > 0 || len(api.Invalidated()) > 0 {
+			t.Errorf("%d requests, %d tokens invalidated, %v", len(users), len(api.Invalidated()), err)
+		}
+		tokensourcetest.AssertNoSecret(t, err, "read token", "secret-secret", "a:b")
+		err = client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified(), packagecloud.WithReadToken(tokensource.Static("read-token")))
+		if err != nil || len(users) != 1 {
+			t.Errorf("with a read token of its own: %v", err)
+		}
+		users = nil
 	}
 }
 

@@ -110,7 +110,7 @@ func (c *Client) resolve(ctx context.Context, address string) (*url.URL, error) 
 		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return nil, errors.New("packagecloud: a URL of the server has an unknown scheme")
 		}
-		return u, nil
+		return c.secured(ctx, u)
 	}
 	base, err := c.transport.baseURL(ctx)
 	if err != nil {

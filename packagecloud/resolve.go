@@ -176,7 +176,10 @@ func (c *Client) sizeOf(ctx context.Context, pkg *Package) (int64, error) {
 	if pkg.Size > 0 || pkg.DownloadURL.IsZero() {
 		return pkg.Size, nil
 	}
-	address, credential := pkg.DownloadURL.split()
+	address, credential, err := pkg.DownloadURL.split()
+	if err != nil {
+		return 0, err
+	}
 	resp, err := c.once(ctx, request{
 		method: http.MethodGet, readOnly: true, url: address.String(), credential: credential, subject: pkg.Filename,
 		endpoint: "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",

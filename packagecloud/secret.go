@@ -1,12 +1,14 @@
 package packagecloud
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/url"
+	"strings"
 
 	"github.com/packagecloud-go/sdk/tokensource"
 )
@@ -90,14 +92,37 @@ func (*SecretURL) UnmarshalText([]byte) error { return errDecodeURL }
 func (*SecretURL) UnmarshalBinary([]byte) error { return errDecodeURL }
 
 // split takes the user info out of the URL; it is the credential of the one
-// request to it.
-func (s SecretURL) split() (*url.URL, tokensource.Token) {
+// request to it. One that can't be a token is an error: without it the API token
+// would go in its place.
+func (s SecretURL) split() (*url.URL, tokensource.Token, error) {
 	u := s.p.reveal()
-	var tok tokensource.Token
-	if u.User != nil {
-		// A malformed one is left out: the answer will be a clear 401.
-		tok, _ = tokensource.NewToken(u.User.Username(), tokensource.Metadata{Origin: "download_url"})
-		u.User = nil
+	user := u.User
+	u.User = nil
+	if strings.Trim(user.String(), ":") == "" {
+		return u, tokensource.Token{}, nil
 	}
-	return u, tok
+	tok, err := tokensource.NewToken(user.Username(), tokensource.Metadata{Origin: "download_url"})
+	if err != nil {
+		err = errors.New("packagecloud: the credential in the server's download_url can't be one; use WithReadToken")
+	}
+	return u, tok, err
+}
+
+// secured holds an absolute address of the server to the rule for the base URL:
+// plain http only to loopback, unless it is allowed. A server behind a proxy that
+// ends its TLS may take itself for one without.
+func (c *Client) secured(ctx context.Context, u *url.URL) (*url.URL, error) {
+	if u.Scheme == "https" || c.transport.insecure {
+		return u, nil
+	}
+	base, err := c.transport.baseURL(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if base.Scheme == "https" && strings.EqualFold(u.Hostname(), base.Hostname()) && (port(u) == "80" || port(u) == port(base)) {
+		u.Scheme, u.Host = base.Scheme, base.Host
+	} else if !isLoopback(u.Hostname()) {
+		return nil, fmt.Errorf("packagecloud: the server gives an address at http://%s, where all could be read on the way; have it give https addresses, or allow it with WithInsecureHTTP", shorten(u.Host, 200))
+	}
+	return u, nil
 }
