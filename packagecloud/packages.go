@@ -121,7 +121,7 @@ func (p *Package) UnmarshalJSON(data []byte) error {
 		Uploader: string(w.Uploader), CreatedAt: created, Private: bool(w.Private), Indexed: bool(w.Indexed),
 		Size: int64(w.Size), Summary: string(w.Summary), Description: string(w.Description),
 		Licenses: texts(w.Licenses), TotalDownloads: int64(w.Downloads),
-		MD5: string(w.MD5), SHA1: string(w.SHA1), SHA256: string(w.SHA256), SHA512: string(w.SHA512),
+		MD5: w.MD5.checksum(32), SHA1: w.SHA1.checksum(40), SHA256: w.SHA256.checksum(64), SHA512: w.SHA512.checksum(128),
 		DownloadURL: download, PackageURL: string(w.PackageURL), VersionsURL: string(w.VersionsURL),
 		PromoteURL: string(w.PromoteURL), DestroyURL: string(w.DestroyURL), HTMLURL: string(w.HTMLURL),
 		DownloadsCountURL: string(w.DownloadsCountURL), DownloadsDetailURL: string(w.DownloadsDetailURL),

@@ -26,16 +26,19 @@ func decode[T any](t *testing.T, text string) T {
 	return v
 }
 
+// sums are checksums by their length.
+var sums = map[int]string{32: strings.Repeat("0a", 16), 40: strings.Repeat("1b", 20), 64: strings.Repeat("2c", 32), 128: strings.Repeat("3D", 64)}
+
 func TestPackage_FragmentOfAList(t *testing.T) {
 	pkg := decode[packagecloud.Package](t, `{"name":"demo","distro_version":"el/7","created_at":"2020-01-24T05:35:34.000Z","version":"1.2.3","release":"1.el7","epoch":2,
-		"scope":null,"private":true,"type":"rpm","filename":"demo.rpm","uploader_name":"acme","indexed":true,"sha256sum":"ab","architecture":"x86_64",
+		"scope":null,"private":true,"type":"rpm","filename":"demo.rpm","uploader_name":"acme","indexed":true,"sha256sum":"`+sums[64]+`","architecture":"x86_64",
 		"package_url":"/api/v1/p.json","download_url":"https://`+fakeToken+`:@packagecloud.io/acme/main/x","promote_url":"/promote","destroy_url":"/destroy",
 		"package_html_url":"/html","downloads_count_url":"/count","downloads_detail_url":"/detail","downloads_series_url":"/series","new_field":{"a":[1]}}`)
 	url := pkg.DownloadURL
 	pkg.DownloadURL = packagecloud.SecretURL{}
 	want := packagecloud.Package{
 		Name: "demo", Distribution: "el/7", CreatedAt: time.Date(2020, 1, 24, 5, 35, 34, 0, time.UTC), Version: "1.2.3", Release: "1.el7", Epoch: 2,
-		Private: true, Type: "rpm", Filename: "demo.rpm", Uploader: "acme", Indexed: true, SHA256: "ab", Architecture: "x86_64",
+		Private: true, Type: "rpm", Filename: "demo.rpm", Uploader: "acme", Indexed: true, SHA256: sums[64], Architecture: "x86_64",
 		PackageURL: "/api/v1/p.json", PromoteURL: "/promote", DestroyURL: "/destroy", HTMLURL: "/html",
 		DownloadsCountURL: "/count", DownloadsDetailURL: "/detail", DownloadsSeriesURL: "/series",
 	}
@@ -50,10 +53,10 @@ func TestPackage_FragmentOfAList(t *testing.T) {
 
 func TestPackage_Details(t *testing.T) {
 	pkg := decode[packagecloud.Package](t, `{"name":"demo","size":"3290","summary":null,"description":"text","licenses":["MIT",null],"epoch":null,
-		"dependencies":[{"context":"depends","dependencies":["libc6 (>= 2.4)"]}],"md5sum":"1","sha1sum":"2","sha256sum":"3","sha512sum":"4",
+		"dependencies":[{"context":"depends","dependencies":["libc6 (>= 2.4)"]}],"md5sum":"`+sums[32]+`","sha1sum":"`+sums[40]+`","sha256sum":"`+sums[64]+`","sha512sum":"`+sums[128]+`",
 		"total_downloads_count":7,"repository":"main","self_url":"/api/v1/repos/acme/main/package/deb/ubuntu/jammy/demo/amd64/1.0-7.json","versions_url":"/v"}`)
 	if pkg.Size != 3290 || pkg.Type != "deb" || pkg.TotalDownloads != 7 || pkg.VersionsURL != "/v" || pkg.Repository != "main" ||
-		pkg.MD5+pkg.SHA1+pkg.SHA256+pkg.SHA512 != "1234" || !strings.HasSuffix(pkg.PackageURL, "1.0-7.json") ||
+		pkg.MD5 != sums[32] || pkg.SHA1 != sums[40] || pkg.SHA256 != sums[64] || pkg.SHA512 != sums[128] || !strings.HasSuffix(pkg.PackageURL, "1.0-7.json") ||
 		!reflect.DeepEqual(pkg.Licenses, []string{"MIT", ""}) ||
 		!reflect.DeepEqual(pkg.Dependencies, []packagecloud.Dependencies{{Context: "depends", Names: []string{"libc6 (>= 2.4)"}}}) {
 		t.Errorf("got %+v", pkg)
@@ -80,8 +83,11 @@ func TestPackage_OddValuesDoNoHarm(t *testing.T) {
 		`{"package_url":"","destroy_url":"N/A","download_url":"N/A"}`: func(p packagecloud.Package) bool {
 			return p.PackageURL == "" && p.DestroyURL == "" && p.DownloadURL.IsZero()
 		},
-		`{"download_url":"http://%zz"}`:                             func(p packagecloud.Package) bool { return p.DownloadURL.IsZero() },
-		`{"package_html_url":"https://secret:x@packagecloud.io/p"}`: func(p packagecloud.Package) bool { return p.HTMLURL == "https://packagecloud.io/p" },
+		`{"sha256sum":"N/A","sha512sum":"","md5sum":null,"sha1sum":"pending"}`: func(p packagecloud.Package) bool { return p.MD5+p.SHA1+p.SHA256+p.SHA512 == "" },
+		`{"sha256sum":"` + sums[32] + `","sha512sum":"` + sums[64] + `"}`:      func(p packagecloud.Package) bool { return p.SHA256+p.SHA512 == "" },
+		`{"sha256sum":"` + strings.Repeat("zz", 32) + `"}`:                     func(p packagecloud.Package) bool { return p.SHA256 == "" },
+		`{"download_url":"http://%zz"}`:                                        func(p packagecloud.Package) bool { return p.DownloadURL.IsZero() },
+		`{"package_html_url":"https://secret:x@packagecloud.io/p"}`:            func(p packagecloud.Package) bool { return p.HTMLURL == "https://packagecloud.io/p" },
 		`{"package_url":"/api/v1/repos/a/b/package/node/@scope%2fx/1.0.json"}`: func(p packagecloud.Package) bool {
 			return p.Type == "node" && strings.Contains(p.PackageURL, "@scope%2f")
 		},

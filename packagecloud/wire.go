@@ -1,6 +1,7 @@
 package packagecloud
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"net/url"
 	"strconv"
@@ -24,6 +25,15 @@ func (t *text) UnmarshalJSON(data []byte) error {
 		*t = text(s)
 	}
 	return nil
+}
+
+// checksum returns t if it is hexadecimal of n digits, else "": "N/A", "pending"
+// and the like verify nothing.
+func (t text) checksum(n int) string {
+	if _, err := hex.DecodeString(string(t)); err != nil || len(t) != n {
+		return ""
+	}
+	return string(t)
 }
 
 // address is a URL that is no secret; "" and "N/A" mean that there is none. User
