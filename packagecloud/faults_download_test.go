@@ -103,6 +103,31 @@ func downloads() []*fault {
 			name: "404: the package was deleted before its download", inject: []packagecloudtest.Fault{{Path: downloadPath, Status: 404}},
 			says: demo + " isn't there", is: []error{packagecloud.ErrNotFound}, status: 404, requests: "GET 1",
 		}, {
+			name: "the package's address is on another host",
+			do: func(s *scene) error {
+				var err error
+				s.pkg.DownloadURL, err = packagecloud.NewSecretURL(s.elsewhere())
+				s.try(err)
+				return s.fetch()
+			},
+			requests: "GET 1", whole: true,
+		}, {
+			name: "the package's address begins with http:// and isn't on loopback",
+			do: func(s *scene) error {
+				var err error
+				s.pkg.DownloadURL, err = packagecloud.NewSecretURL("http://packages.example.com/x")
+				s.try(err)
+				return s.fetch()
+			},
+			says: "http://packages.example.com ... WithInsecureHTTP", requests: "none",
+		}, {
+			name: "a download is larger than the package",
+			do: func(s *scene) error {
+				s.pkg.Size = int64(len(big) / 2)
+				return s.fetch()
+			},
+			says: "the checksum doesn't match ... more came", is: []error{packagecloud.ErrChecksum}, requests: "GET 2",
+		}, {
 			name: "the writer of a download fails: no space left",
 			do: func(s *scene) error {
 				return s.repo.Download(s.ctx, s.pkg, writer(func([]byte) (int, error) { return 0, syscall.ENOSPC }))
@@ -151,6 +176,29 @@ func lists() []*fault {
 			do: func(s *scene) error { return s.list(func() { s.try(s.repo.Delete(s.ctx, s.pkg)) }) },
 
 			says: "the total went from 12 to another", is: []error{packagecloud.ErrListChanged}, requests: "DELETE 1, GET 3", stored: 11, yields: 11,
+		}, {
+			name: "a page of a list lacks the link to the next one", have: manyPackages(12),
+			inject: []packagecloudtest.Fault{{Path: path, Skip: 1, Status: 200, ContentType: "application/json", Body: "[]", Header: http.Header{"Total": {"12"}}}}, do: all,
+			says: "its total is 12, but 5 came", is: []error{packagecloud.ErrListChanged}, requests: "GET 2", stored: 12, yields: 5,
+		}, {
+			name: "a list loses a package and gains another between two pages", have: manyPackages(12),
+			do: func(s *scene) error {
+				return s.list(func() {
+					s.try(s.repo.Delete(s.ctx, s.pkg))
+					s.try(s.uploadDemo())
+				})
+			},
+			requests: "DELETE 1, GET 4, POST 1", stored: 12, yields: 12,
+		}, {
+			name: "the link to the next page leads to another host", have: shelf,
+			do: func(s *scene) error {
+				s.inject(s.t, packagecloudtest.Fault{
+					Path: path, Status: 200, ContentType: "application/json", Body: `[{"filename":"a"},{"filename":"b"}]`,
+					Header: http.Header{"Link": {"<" + s.elsewhere() + `>; rel="next"`}},
+				}, "")
+				return s.list(nil)
+			},
+			says: "not in the form that the API promises", requests: "GET 2", stored: 1, yields: 2,
 		},
 	}
 }
@@ -274,6 +322,18 @@ func departures() []*fault {
 			says: "context canceled", is: left, requests: "GET 1", stored: 12, yields: 5,
 		},
 	}
+}
+
+// elsewhere returns an address of the package on the download host.
+func (s *scene) elsewhere() string {
+	req, err := http.NewRequestWithContext(s.ctx, "GET", s.pkg.DownloadURL.Reveal(), nil)
+	s.try(err)
+	req.SetBasicAuth(req.URL.User.Username(), "")
+	resp, err := s.transport.RoundTrip(req)
+	s.try(err)
+	resp.Body.Close()
+	s.forget(s.t)
+	return resp.Header.Get("Location")
 }
 
 // leaveAt ends the context when the client logs a text, which it does before

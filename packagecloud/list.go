@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // ListOptions tunes a list. Nil and the zero value are good.
@@ -14,7 +15,7 @@ type ListOptions struct {
 	// to its own maximum. Zero is as many as it gives. Memory holds two pages.
 	PerPage int
 	// AllowChange doesn't end with ErrListChanged when the list changed while
-	// it was read.
+	// it was read, or has fewer elements than the server says.
 	AllowChange bool
 }
 
@@ -34,7 +35,9 @@ func (o *ListOptions) values() (url.Values, bool, error) {
 
 // Packages lists every file of the repository. The loop may be left at any
 // time; nothing is fetched ahead. An error ends the list and is its last
-// element, so a list without one is complete.
+// element. A list without one has as many elements as the server says that there
+// are: it is complete, unless between two of its pages as many packages were
+// deleted as were added, which can't be seen.
 // https://packagecloud.io/docs/api#resource_packages_method_all
 func (r *Repository) Packages(ctx context.Context, options *ListOptions) iter.Seq2[*Package, error] {
 	return r.list(ctx, "packages.json", nil, options)
@@ -95,7 +98,8 @@ func (r *Repository) list(ctx context.Context, name string, query url.Values, op
 	return pages(ctx, r.client, req, packageKey, waive)
 }
 
-// packageKey tells packages of one repository apart.
+// packageKey tells packages of one repository apart. Alpine packages of several
+// architectures have the same file name, and no address of their own.
 func packageKey(p *Package) string {
-	return p.Distribution + "\x00" + p.Scope + "\x00" + p.DestroyURL + "\x00" + p.Filename
+	return strings.Join([]string{p.Distribution, p.Scope, p.DestroyURL, p.Filename, p.Architecture, p.CreatedAt.String()}, "\x00")
 }

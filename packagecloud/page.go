@@ -3,9 +3,12 @@ package packagecloud
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -14,13 +17,14 @@ const perPage = 250
 
 // pages walks through the pages of a list by their "next" links. Items that the
 // page before had too are dropped: that is how a list looks when something was
-// put in front of it. If the total changed meanwhile, ErrListChanged is the last
-// element, unless it is waived.
+// put in front of it. If the total changed meanwhile, or fewer items than it came,
+// ErrListChanged is the last element, unless it is waived. As many items gone as
+// come between two pages leave the total as it was: that can't be seen.
 // https://packagecloud.io/docs/api#pagination
 func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string, waive bool) iter.Seq2[*T, error] {
 	r.method, r.readOnly = http.MethodGet, true
 	return func(yield func(*T, error) bool) {
-		r, first, changed := r, "", false
+		r, first, changed, count := r, "", false, 0
 		visited := map[string]bool{}
 		var before map[string]bool
 		for {
@@ -54,7 +58,7 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 				if before[k] {
 					continue
 				}
-				if !yield(&items[i], nil) {
+				if count++; !yield(&items[i], nil) {
 					return
 				}
 			}
@@ -62,12 +66,34 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 			if next == "" {
 				break
 			}
-			r.url, before = next, seen
+			if r.url, err = against(address, next); err != nil {
+				yield(nil, err)
+				return
+			}
+			before = seen
 		}
-		if changed && !waive {
+		total, err := strconv.Atoi(first)
+		switch {
+		case waive:
+		case changed:
 			yield(nil, fmt.Errorf("%w: the total went from %s to another; list again", ErrListChanged, shorten(first, 20)))
+		case err == nil && count < total:
+			yield(nil, fmt.Errorf("%w: its total is %d, but %d came; list again", ErrListChanged, total, count))
 		}
 	}
+}
+
+// against makes the target of a page's link absolute, unless it is a path on the
+// page's host, which [Client.resolve] does.
+func against(page *url.URL, target string) (string, error) {
+	if strings.HasPrefix(target, "/") {
+		return target, nil
+	}
+	u, err := page.Parse(target)
+	if err != nil {
+		return "", errors.New("packagecloud: a URL of the server is malformed")
+	}
+	return u.String(), nil
 }
 
 // nextLink returns the target of rel="next" (RFC 8288), or "".

@@ -1,6 +1,7 @@
 package packagecloud_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/packagecloud-go/sdk/packagecloud"
 	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
+	"github.com/packagecloud-go/sdk/tokensource"
 )
 
 // filled returns a fixture whose repository holds n packages.
@@ -122,6 +124,77 @@ func TestList_RepeatsFromThePageBeforeAreDropped(t *testing.T) {
 	// The second "a" isn't from the page before: perhaps another package.
 	if err != nil || strings.Join(names, "") != "abcdeaf" {
 		t.Errorf("%v, %v", names, err)
+	}
+}
+
+func TestList_FewerThanTheTotalIsSaid(t *testing.T) {
+	for total, complete := range map[string]bool{"10": false, "4": false, "3": true, "2": true, "": true, "many": true} {
+		c, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { // no Link
+			w.Header().Set("Total", total)
+			io.WriteString(w, `[{"filename":"a"},{"filename":"b"},{"filename":"c"}]`)
+		})
+		f := &fixture{repo: client.Repository("acme", "main")}
+		names, err := collect(f, t, nil)
+		if c.clean(t, err); len(names) != 3 || complete != (err == nil) || !complete && !errors.Is(err, packagecloud.ErrListChanged) {
+			t.Errorf("a total of %q: %v, %v", total, names, err)
+		}
+		if _, err := collect(f, t, &packagecloud.ListOptions{AllowChange: true}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestList_ArchitecturesAreNoRepeats(t *testing.T) {
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		const item = `[{"filename":"demo-1.0-r0.apk","distro_version":"alpine/v3.20","destroy_url":"","created_at":"%s","architecture":%s}]`
+		w.Header().Set("Total", "3")
+		switch r.URL.Query().Get("page") {
+		case "":
+			w.Header().Set("Link", `</api/v1/repos/acme/main/packages.json?page=2>; rel="next"`)
+			fmt.Fprintf(w, item, "2026-01-01T00:00:00.000Z", `"x86_64"`)
+		case "2":
+			w.Header().Set("Link", `</api/v1/repos/acme/main/packages.json?page=3>; rel="next"`)
+			fmt.Fprintf(w, item, "2026-01-01T00:00:00.000Z", `"aarch64"`)
+		default: // the architecture isn't always there
+			fmt.Fprintf(w, item, "2026-01-01T00:00:01.000Z", `"aarch64"`)
+		}
+	})
+	names, err := collect(&fixture{repo: client.Repository("acme", "main")}, t, nil)
+	if err != nil || len(names) != 3 {
+		t.Errorf("%v, %v", names, err)
+	}
+}
+
+func TestList_RelativeLinkIsOfItsPage(t *testing.T) {
+	for link, want := range map[string]string{
+		`?page=2`:                 "/packages/api/v1/repos/acme/main/packages.json?page=2",
+		`packages.json?page=2`:    "/packages/api/v1/repos/acme/main/packages.json?page=2",
+		`../x.json?page=2`:        "/packages/api/v1/repos/acme/x.json?page=2",
+		`/api/v1/x.json?page=2`:   "/packages/api/v1/x.json?page=2", // as a server says that knows nothing of its proxy
+		`/packages/x.json?page=2`: "/packages/x.json?page=2",
+		`http://%s/y.json?page=2`: "/y.json?page=2",
+		`http://a:b@%s/?page=2`:   "/?page=2",
+		`//%s/packages/z?page=2`:  "/packages/z?page=2",
+		`mailto:someone?page=2`:   "",
+		`http://%zz/?page=2`:      "",
+		`?page=2#fragment`:        "/packages/api/v1/repos/acme/main/packages.json?page=2",
+	} {
+		var asked []string
+		c, _, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if asked = append(asked, r.RequestURI); r.URL.Query().Get("page") == "" {
+				if strings.Contains(link, "%s") {
+					link = fmt.Sprintf(link, r.Host)
+				}
+				w.Header().Set("Link", "<"+link+`>; rel="next"`)
+			}
+			io.WriteString(w, `[{"filename":"`+r.RequestURI+`"}]`)
+		})
+		client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithBaseURL(ts.URL+"/packages"))
+		_, err := collect(&fixture{repo: client.Repository("acme", "main")}, t, nil)
+		c.clean(t, err)
+		if (err == nil) != (want != "") || want != "" && (len(asked) != 2 || asked[1] != want) {
+			t.Errorf("%s: asked for %q, %v", link, asked, err)
+		}
 	}
 }
 
