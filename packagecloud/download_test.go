@@ -548,6 +548,53 @@ func TestDownload_MalformedCredentialIsNotReplacedByTheAPIToken(t *testing.T) {
 	}
 }
 
+func TestContentRange(t *testing.T) {
+	for value, want := range map[string][2]int64{
+		"bytes 4-9/10": {4, 10}, "Bytes 0-0/1": {0, 1}, "bytes 4-6/*": {4, 0},
+		"": {-1}, "bytes */10": {-1}, "bytes 4-/10": {-1}, "bytes 9-4/10": {-1}, "bytes 4-10/10": {-1}, "bytes 4-9": {-1}, "bytes=4-9/10": {-1},
+		"items 4-9/10": {-1}, "bytes -1-9/10": {-1}, "bytes +4-9/10": {-1}, "bytes 4-9/0": {-1}, "bytes 0-99999999999999999999/*": {-1}, "bytes 4-9/10, 1": {-1},
+	} {
+		first, total, ok := packagecloud.ContentRange(value)
+		if ok != (want[0] >= 0) || ok && [2]int64{first, total} != want {
+			t.Errorf("%q gives %d, %d, %t", value, first, total, ok)
+		}
+	}
+}
+
+func FuzzContentRange(f *testing.F) {
+	f.Add("bytes 4-9/10")
+	f.Add("bytes 0-0/*")
+	f.Fuzz(func(t *testing.T, value string) {
+		first, total, ok := packagecloud.ContentRange(value)
+		if first < 0 || total < 0 || total > 0 && first >= total || !ok && first+total != 0 {
+			t.Errorf("%q gives %d, %d, %t", value, first, total, ok)
+		}
+	})
+}
+
+func TestDownload_WaitsAsLongAsTheServerAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		client, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if tries++; tries == 1 {
+					resp := reply(r, 503, "")
+					resp.Header.Set("Retry-After", "17")
+					return resp, nil
+				}
+				return reply(r, 200, "content"), nil
+			})}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		err = client.Repository("acme", "main").Download(t.Context(), described(t, "https://packagecloud.io", "content", true), io.Discard)
+		if waited := time.Since(start); err != nil || tries != 2 || waited < 17*time.Second || waited > 18*time.Second {
+			t.Errorf("%d tries, after %v: %v", tries, waited, err)
+		}
+	})
+}
+
 func TestDownload_ReadTokenServes(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)

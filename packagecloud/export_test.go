@@ -1,9 +1,12 @@
 package packagecloud
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/packagecloud-go/sdk/tokensource"
 )
 
 // SetTiming replaces what would make tests slow: how long a transfer may stand
@@ -25,6 +28,19 @@ func ExpectedBefore(c *Client, d time.Duration) {
 
 func ParseFields(body []byte) map[string][]string {
 	return parseFields(body, func(s string) string { return s })
+}
+
+func ContentRange(value string) (first, total int64, ok bool) { return contentRange(value) }
+
+func Split(s SecretURL) (*url.URL, tokensource.Token, error) { return s.split() }
+
+// Against makes the target of a page's link absolute, as a list does.
+func Against(ctx context.Context, c *Client, page *url.URL, target string) (*url.URL, error) {
+	next, err := against(page, target)
+	if err != nil {
+		return nil, err
+	}
+	return c.resolve(ctx, next)
 }
 
 func NextLink(header http.Header) string { return nextLink(header) }

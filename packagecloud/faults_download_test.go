@@ -203,6 +203,29 @@ func lists() []*fault {
 	}
 }
 
+// redirects are the rows of redirects that could carry something away. That of
+// every download is one more.
+func redirects() []*fault {
+	elsewhere := http.Header{"Location": {"https://elsewhere.example.com/?x=y"}}
+	return []*fault{
+		{
+			name: "a read is redirected to another host", have: shelf,
+			do: func(s *scene) error {
+				s.inject(s.t, packagecloudtest.Fault{Path: "/api/v1/repos/*/*", Status: 302, Header: http.Header{"Location": {s.elsewhere()}}}, "")
+				return s.info()
+			},
+			says: "not in the form that the API promises", requests: "GET 2", stored: 1,
+		}, {
+			name: "an upload is redirected", inject: []packagecloudtest.Fault{{Method: "POST", Status: 307, Header: elsewhere}},
+			says: "refused a redirect of a POST request to elsewhere.example.com; set the base URL", requests: "GET 1, POST 1",
+		}, {
+			name: "a deletion is redirected", have: shelf, inject: []packagecloudtest.Fault{{Method: "DELETE", Status: 307, Header: elsewhere}},
+			do:   func(s *scene) error { return s.repo.Delete(s.ctx, s.pkg) },
+			says: "refused a redirect of a DELETE request", requests: "DELETE 1", stored: 1,
+		},
+	}
+}
+
 // departures are the rows of callers who leave: their context ends at a stage.
 func departures() []*fault {
 	left := []error{context.Canceled}

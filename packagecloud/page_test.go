@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -279,6 +281,29 @@ func FuzzNextLink(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		if next := packagecloud.NextLink(http.Header{"Link": {s}}); !strings.Contains(s, "<"+next+">") && next != "" {
 			t.Errorf("%q gives %q", s, next)
+		}
+	})
+}
+
+func FuzzAgainst(f *testing.F) {
+	for _, seed := range []string{"?page=2", "x.json?page=2", "/api/v1/x?page=2", "//h/x", "https://u:p@h/x#y", "mailto:x", "../../..", "https:x", "%zz"} {
+		f.Add(seed)
+	}
+	client, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithBaseURL("https://packages.example.com/below"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	page, _ := url.Parse("https://packages.example.com/below/api/v1/repos/a/b/packages.json?per_page=5")
+	f.Fuzz(func(t *testing.T, target string) {
+		next, err := packagecloud.Against(t.Context(), client, page, target)
+		if err != nil {
+			return
+		}
+		if next.User != nil || next.Host == "" || next.Scheme != "https" && next.Hostname() != "localhost" && !net.ParseIP(next.Hostname()).IsLoopback() {
+			t.Errorf("%q leads to %q", target, next)
+		}
+		if u, err := url.Parse(target); err == nil && !u.IsAbs() && u.Host == "" && next.Host != page.Host {
+			t.Errorf("%q leads to the host %q", target, next.Host)
 		}
 	})
 }

@@ -59,7 +59,7 @@ func (s SecretURL) String() string {
 	case s.p.host == "":
 		return "[redacted]"
 	}
-	return s.p.scheme + "://" + s.p.host + "/[redacted]"
+	return (&url.URL{Scheme: s.p.scheme, Host: s.p.host}).String() + "/[redacted]"
 }
 
 // GoString returns what String does.

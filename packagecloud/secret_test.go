@@ -2,6 +2,7 @@ package packagecloud_test
 
 import (
 	"encoding/json"
+	"net/url"
 	"testing"
 
 	"github.com/packagecloud-go/sdk/packagecloud"
@@ -55,4 +56,35 @@ func TestSecretURL_CannotBeDecoded(t *testing.T) {
 	if json.Unmarshal([]byte(`"https://packagecloud.io"`), &u) == nil || u.UnmarshalText(nil) == nil || u.UnmarshalBinary(nil) == nil {
 		t.Error("it was decoded")
 	}
+}
+
+func FuzzNewSecretURL(f *testing.F) {
+	for _, seed := range []string{"https://token:@packagecloud.io/a?b=c#d", "http://a:b@[::1]:80/x", "//u@h/p", "/priv/x/y", "mailto:x@y", "a@b", "https://%20:@h", "N/A", "h://:@"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		u, err := packagecloud.NewSecretURL(text)
+		if err != nil || u.IsZero() {
+			return
+		}
+		shown, err := url.Parse(u.String())
+		if u.String() != "[redacted]" && (err != nil || shown.Host == "" || shown.User != nil || shown.RawQuery != "" || shown.Fragment != "" || shown.Path != "/[redacted]") {
+			t.Errorf("%q shows as %q", text, u)
+		}
+		address, tok, err := packagecloud.Split(u)
+		if address.User != nil {
+			t.Errorf("%q keeps its user info: %q", text, address)
+		}
+		if user := whole(t, u).User; err == nil && tok.Reveal() != user.Username() {
+			t.Errorf("%q gives the credential %q", text, tok.Reveal())
+		}
+	})
+}
+
+func whole(t *testing.T, s packagecloud.SecretURL) *url.URL {
+	u, err := url.Parse(s.Reveal())
+	if err != nil {
+		t.Skip("net/url can't read what it wrote")
+	}
+	return u
 }
