@@ -77,7 +77,7 @@ func (c Credential) get(ctx context.Context, what string) (string, error) {
 	}
 	value, err := c(ctx)
 	if err != nil {
-		if e, ok := errors.AsType[*tokensource.Error](err); ok {
+		if e := verdict(err); e != nil {
 			return "", wrapf(e.Kind, err, "%s: %s", what, e.Message)
 		}
 		return "", wrapf(tokensource.ErrUnavailable, err, "reading the %s failed with %s, whose text is withheld because it may hold a secret", what, fmt.Sprintf("a %T", err))
@@ -87,4 +87,25 @@ func (c Credential) get(ctx context.Context, what string) (string, error) {
 		return "", failf(tokensource.ErrInvalid, "the login's %s is empty", what)
 	}
 	return value, nil
+}
+
+// verdict finds the failure that decides what err is as a whole: of a chain's,
+// the first that isn't [tokensource.ErrNotFound], which says little beside
+// another. It is nil where that one is no error of this library.
+func verdict(err error) *tokensource.Error {
+	switch e := err.(type) {
+	case *tokensource.Error:
+		return e
+	case interface{ Unwrap() error }:
+		return verdict(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var found *tokensource.Error
+		for _, err := range e.Unwrap() {
+			if found = verdict(err); found == nil || found.Kind != tokensource.ErrNotFound {
+				return found
+			}
+		}
+		return found
+	}
+	return nil
 }

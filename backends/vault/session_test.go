@@ -378,3 +378,60 @@ func TestCredential_ErrorsOfAFunctionAreWithheld(t *testing.T) {
 		t.Errorf("errors.Is doesn't find the cause of %v", err)
 	}
 }
+
+// TestCredential_OfAChainThatMeetsAnOutageIsNoReasonToGoOn has a login whose JWT
+// comes from a chain, in a chain with another token.
+func TestCredential_OfAChainThatMeetsAnOutageIsNoReasonToGoOn(t *testing.T) {
+	fails := func(kind error) tokensource.TokenSource {
+		return tokensource.Func(func(context.Context) (tokensource.Token, error) {
+			return tokensource.Token{}, tokensource.NewError("func:ci", kind, "it is "+kind.Error(), nil)
+		})
+	}
+	missing, foreign := fails(tokensource.ErrNotFound), errors.New("a text with hunter2-password")
+	for name, test := range map[string]struct {
+		jwt  vault.Credential
+		kind error
+		says string
+	}{
+		"nothing, then an outage": {jwtOf(missing, fails(tokensource.ErrUnavailable)), tokensource.ErrUnavailable, "JWT: it is unavailable"},
+		"nothing, then a denial":  {jwtOf(missing, fails(tokensource.ErrDenied)), tokensource.ErrDenied, "JWT: it is denied"},
+		"nothing anywhere":        {jwtOf(missing, missing), tokensource.ErrNotFound, "JWT: it is not found"},
+		"a chain within":          {jwtOf(missing, must(tokensource.Chain(missing, fails(tokensource.ErrInvalid)))), tokensource.ErrInvalid, "JWT: it is invalid"},
+		"nothing, and a foreigner": {func(context.Context) (string, error) {
+			return "", errors.Join(tokensource.NewError("", tokensource.ErrNotFound, "", nil), foreign)
+		}, tokensource.ErrUnavailable, "withheld"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source := newSource(t, newFake().client(t), "secret/packagecloud", vault.Options{Auth: vault.JWT{Token: test.jwt}})
+			_, err := source.Token(t.Context())
+			e, _ := errors.AsType[*tokensource.Error](err)
+			if e == nil || e.Kind != test.kind {
+				t.Errorf("the error is %v, want kind %q", err, test.kind)
+			}
+			check(t, err, test.kind, test.says, "hunter2-password")
+			outer := must(tokensource.Chain(source, tokensource.Static(secretB)))
+			if _, err := outer.Token(t.Context()); (err == nil) != (test.kind == tokensource.ErrNotFound) {
+				t.Errorf("a chain goes on to another token, or doesn't: %v", err)
+			}
+		})
+	}
+}
+
+// jwtOf gets a JWT from a chain, as a program may.
+func jwtOf(sources ...tokensource.TokenSource) vault.Credential {
+	chain := must(tokensource.Chain(sources...))
+	return func(ctx context.Context) (string, error) {
+		tok, err := chain.Token(ctx)
+		if err != nil {
+			return "", err
+		}
+		return tok.Reveal(), nil
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
