@@ -63,6 +63,8 @@ func explain(err error) (message string, kind error) {
 		return fmt.Sprintf("status %d in an answer that isn't Vault's; does VAULT_ADDR have the right scheme, and is a proxy in between?", code), tokensource.ErrUnavailable
 	case code == http.StatusForbidden, code == http.StatusUnauthorized:
 		return "Vault refuses its token, or the path to it, or there is no such mount (403)", tokensource.ErrDenied
+	case code == http.StatusNotFound:
+		return "Vault has no such mount (404); look at the path, the mount and the namespace", tokensource.ErrInvalid
 	case code == http.StatusServiceUnavailable:
 		return "Vault is sealed or not ready (503)", tokensource.ErrUnavailable
 	case code == http.StatusTooManyRequests:

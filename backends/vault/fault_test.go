@@ -130,6 +130,55 @@ func page(status int) http.HandlerFunc {
 	}
 }
 
+// TestAnswersOfSomebodyElse has answers to the read that say nothing of a secret,
+// or that Vault doesn't give where there is none. A chain mustn't go on to another
+// token for them.
+func TestAnswersOfSomebodyElse(t *testing.T) {
+	for _, read := range []struct {
+		status int
+		body   string
+		kind   error
+	}{
+		{404, `{"errors":[]}`, tokensource.ErrNotFound}, // Vault's own
+		{404, ``, tokensource.ErrUnavailable},
+		{404, ` `, tokensource.ErrUnavailable},
+		{404, `<html>`, tokensource.ErrUnavailable},
+		{404, `[]`, tokensource.ErrUnavailable},
+		{404, `null`, tokensource.ErrUnavailable},
+		{404, `{}`, tokensource.ErrUnavailable},
+		{404, `{"errors":null}`, tokensource.ErrUnavailable},
+		{404, `{"message":"not found"}`, tokensource.ErrUnavailable},
+		{404, `{"errors":["no handler for route \"secret/x\". route entry not found."]}`, tokensource.ErrInvalid},
+		{204, ``, tokensource.ErrUnavailable},
+		{200, ``, tokensource.ErrUnavailable},
+		{200, `{}`, tokensource.ErrUnavailable},
+		{200, `null`, tokensource.ErrUnavailable},
+		{200, `{"errors":[]}`, tokensource.ErrUnavailable},
+		{200, `{"api_key":"` + secretA + `"}`, tokensource.ErrUnavailable},
+		{200, `{"data":null}`, tokensource.ErrUnavailable},
+	} {
+		for version := range 3 {
+			t.Run(fmt.Sprintf("%d %s, version %d", read.status, read.body, version), func(t *testing.T) {
+				f := newFake()
+				handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if kindOf(r.URL.Path) != "read" {
+						f.ServeHTTP(w, r)
+						return
+					}
+					w.WriteHeader(read.status)
+					io.WriteString(w, read.body)
+				})
+				source := newSource(t, handlerClient(t, handler), "secret/x", vault.Options{Auth: appRole, KVVersion: version})
+				refused(t, source, read.kind, "")
+				if read.kind != tokensource.ErrNotFound {
+					_, err := source.Put(t.Context(), newToken(t, secretA), tokensource.Token{})
+					check(t, err, read.kind, "")
+				}
+			})
+		}
+	}
+}
+
 func TestSealedVault(t *testing.T) {
 	server := realvault.Start(t)
 	root := server.Root(t, "")

@@ -21,16 +21,18 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // of the answer.
 func FuzzAnswers(f *testing.F) {
 	const (
+		longest = len("2006-01-02T15:04:05Z") // that may be repeated: when a version was deleted
+
 		kv2 = `{"data":{"path":"secret/","type":"kv","options":{"version":"2"}}}`
 		kv1 = `{"data":{"path":"secret/","type":"kv","options":{"version":"1"}}}`
 	)
-	for _, read := range []string{`{"data":{"data":{"api_key":"abc"},"metadata":{"version":3}}}`, `{"data":{"data":null,"metadata":{"version":3,"deletion_time":"x","destroyed":true}}}`,
-		`{"data":{"api_key":"abc"}}`, `{"data":{"api_key":[1]}}`, `{"warnings":["x"]}`, `{}`, `null`, `<html>`, `{"data":{"data":{"api_key":"a b"},"metadata":{"version":1e400}}}`} {
+	for _, read := range []string{`{"data":{"data":{"api_key":"` + secretA + `"},"metadata":{"version":3}}}`, `{"data":{"data":null,"metadata":{"version":3,"deletion_time":"` + secretA + `","destroyed":true}}}`,
+		`{"data":{"api_key":"` + secretA + `"}}`, `{"data":{"api_key":["` + secretA + `"]}}`, `{"warnings":["` + secretA + `"]}`, `{}`, `null`, `<html>` + secretA, `{"data":{"data":{"api_key":"a b` + secretA + `"},"metadata":{"version":1e400}}}`} {
 		f.Add(200, []byte(kv2), 200, []byte(read))
 		f.Add(200, []byte(kv1), 200, []byte(read))
 	}
 	f.Add(404, []byte(`{"errors":[]}`), 200, []byte(`{}`))
-	f.Add(200, []byte(`{"data":{"path":"///","type":"kv","options":null}}`), 404, []byte(`{"errors":["no"]}`))
+	f.Add(200, []byte(`{"data":{"path":"///","type":"kv","options":null}}`), 404, []byte(`{"errors":["no `+secretA+`"]}`))
 	f.Fuzz(func(t *testing.T, lookupStatus int, lookup []byte, readStatus int, read []byte) {
 		for _, status := range []int{lookupStatus, readStatus} {
 			if status < 200 || status > 599 {
@@ -65,6 +67,13 @@ func FuzzAnswers(f *testing.F) {
 		}
 		if _, ok := errors.AsType[*tokensource.Error](err); !ok {
 			t.Errorf("an error of type %T", err)
+		}
+		for _, body := range []string{string(lookup), string(read)} {
+			for i := range max(len(body)-longest, 0) {
+				if part := body[i : i+longest+1]; strings.Contains(err.Error(), part) {
+					t.Errorf("the error repeats %q of the answer", part)
+				}
+			}
 		}
 		if len(err.Error()) > 500 {
 			t.Errorf("an error of %d bytes", len(err.Error()))

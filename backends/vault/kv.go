@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -103,19 +104,54 @@ func (at store) read(ctx context.Context, vault *api.Client, version int) (store
 	default:
 		return stored{}, failf(tokensource.ErrInvalid, "the store is of version 1, which keeps no versions; ask for none")
 	}
-	secret, err := vault.Logical().ReadWithDataWithContext(ctx, at.api(), query)
+	answer, err := ask(ctx, vault, at.api(), query)
 	switch {
 	case err != nil:
 		return stored{}, err
-	case secret == nil:
-		return stored{}, nil
-	case !at.versioned && secret.Data == nil && len(secret.Warnings) > 0:
+	case answer.Data != nil && at.versioned:
+		return versioned(answer.Data)
+	case answer.Data != nil:
+		return stored{data: answer.Data}, nil
+	case len(answer.Warnings) > 0:
 		// What Vault says to a version 1 request in a version 2 store.
-		return stored{}, failf(tokensource.ErrInvalid, "Vault finds nothing and warns about the request; is the store of version 2, and KVVersion wrong?")
-	case !at.versioned:
-		return stored{data: secret.Data}, nil
+		return stored{}, failf(tokensource.ErrInvalid, "Vault finds nothing and warns about the request; is the store of another version, and KVVersion wrong?")
 	}
-	return versioned(secret.Data)
+	return stored{}, nil
+}
+
+// answer is what Vault says to a read.
+type answer struct {
+	Data             map[string]any
+	Warnings, Errors []string
+}
+
+// ask reads a path of Vault's API. Vault's own client takes any 404 and any
+// answer without data for "nothing there". Here that is a 404 with an empty list
+// of errors, which is what Vault says; a proxy in between says otherwise, and so
+// does Vault where there is no such mount.
+func ask(ctx context.Context, vault *api.Client, path string, query url.Values) (answer, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	resp, err := vault.Logical().ReadRawWithDataWithContext(ctx, path, query)
+	if resp != nil {
+		defer resp.Body.Close()
+	}
+	if err != nil && (status(err) != http.StatusNotFound || foreign(err)) {
+		return answer{}, err
+	}
+	var a answer
+	decoder := json.NewDecoder(resp.Body)
+	decoder.UseNumber()
+	if err := decoder.Decode(&a); err != nil {
+		return answer{}, err
+	}
+	switch missing := err != nil; {
+	case missing && len(a.Errors) > 0:
+		return answer{}, err
+	case a.Data == nil && len(a.Warnings) == 0 && (!missing || a.Errors == nil):
+		return answer{}, wrapf(tokensource.ErrUnavailable, err, "status %d in an answer that isn't Vault's, for it says nothing; is a proxy in between?", resp.StatusCode)
+	}
+	return a, nil
 }
 
 // versioned takes apart the answer of a version 2 store. A version that was

@@ -42,7 +42,7 @@ func (s *Source) locate(ctx context.Context, vault *api.Client) (store, error) {
 		return *at, nil
 	}
 	at, err := s.lookup.flight.do(ctx, s.client.timeout, func(ctx context.Context) (store, error) {
-		at, err := ask(ctx, vault, full)
+		at, err := lookUpMount(ctx, vault, full)
 		if err == nil {
 			s.lookup.mu.Lock()
 			s.lookup.known = &at
@@ -52,14 +52,14 @@ func (s *Source) locate(ctx context.Context, vault *api.Client) (store, error) {
 	})
 	if isRefusal(err) {
 		// It may be another caller's Vault token that was refused.
-		return ask(ctx, vault, full)
+		return lookUpMount(ctx, vault, full)
 	}
 	return at, err
 }
 
-// ask has Vault look up the mount of a path, as the vault command does before
+// lookUpMount has Vault look up the mount of a path, as the vault command does before
 // it reads: https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts
-func ask(ctx context.Context, vault *api.Client, full string) (store, error) {
+func lookUpMount(ctx context.Context, vault *api.Client, full string) (store, error) {
 	answer, err := vault.Logical().ReadWithContext(ctx, "sys/internal/ui/mounts/"+full)
 	if err != nil {
 		return store{}, err

@@ -192,9 +192,11 @@ func (s *Source) String() string { return s.name }
 // there. A version that was deleted or destroyed, a secret without the field and a
 // field that isn't a string are [tokensource.ErrInvalid]. Credentials that are
 // refused, and a path the Vault token has no right to, are
-// [tokensource.ErrDenied]: Vault answers so for a mount that doesn't exist too.
-// A Vault that is sealed, fails, redirects or can't be reached is
-// [tokensource.ErrUnavailable]. [api.ResponseError] is found by errors.As.
+// [tokensource.ErrDenied]: Vault answers so for a mount that doesn't exist too,
+// and only where KVVersion is set that it doesn't exist, which is
+// [tokensource.ErrInvalid]. A Vault that is sealed, fails, redirects or can't be
+// reached, and an answer that isn't Vault's, are [tokensource.ErrUnavailable].
+// [api.ResponseError] is found by errors.As.
 func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 	var tok tokensource.Token
 	err := s.call(ctx, func(vault *api.Client) error {

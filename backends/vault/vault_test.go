@@ -311,11 +311,34 @@ func TestSource_PathOfAnotherKindOfMount(t *testing.T) {
 	server := realvault.Shared(t)
 	refused(t, newSource(t, server.Root(t, ""), "sys/mounts", vault.Options{}), tokensource.ErrInvalid, "isn't in a key/value store")
 	refused(t, newSource(t, server.Root(t, ""), "nowhere/x", vault.Options{}), tokensource.ErrDenied, "no such mount")
+	for version := 1; version <= 2; version++ {
+		refused(t, newSource(t, server.Root(t, ""), "nowhere/x", vault.Options{KVVersion: version}), tokensource.ErrInvalid, "no such mount")
+	}
 	refused(t, newSource(t, server.Root(t, ""), "secret/x", vault.Options{KVVersion: 1}), tokensource.ErrInvalid, "KVVersion wrong")
 	refused(t, newSource(t, server.Root(t, ""), "kv/x", vault.Options{Version: 1}), tokensource.ErrInvalid, "keeps no versions")
 	k := kv{mount: "kv", version: 1}
 	k.set(t, server.Root(t, ""), "data/x", map[string]any{"api_key": secretA})
 	refused(t, newSource(t, server.Root(t, ""), "kv/x", vault.Options{KVVersion: 2}), tokensource.ErrInvalid, "KVVersion wrong")
+}
+
+// TestSource_NothingThere has what the real Vault says where there is no secret.
+func TestSource_NothingThere(t *testing.T) {
+	server := realvault.Shared(t)
+	root := server.Root(t, "")
+	path := unique("once")
+	stores[1].set(t, root, path, map[string]any{"api_key": secretA})
+	write(t, root, "secret/metadata/"+path+"-metadata", map[string]any{"max_versions": 5})
+	for at, options := range map[string]vault.Options{
+		"kv/missing":                   {},
+		"kv/missing by option":         {KVVersion: 1},
+		"secret/missing":               {},
+		"secret/missing by option":     {KVVersion: 2},
+		"secret/" + path:               {Version: 9},
+		"secret/" + path + "-metadata": {},
+	} {
+		at, _, _ = strings.Cut(at, " ")
+		refused(t, newSource(t, server.Root(t, ""), at, options), tokensource.ErrNotFound, "there is no")
+	}
 }
 
 // BenchmarkSource measures one read of a version 2 store.
