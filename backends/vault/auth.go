@@ -7,10 +7,13 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/hashicorp/vault/api/cliconfig"
+	"github.com/hashicorp/vault/api/tokenhelper"
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
@@ -70,7 +73,7 @@ func (a ambient) Login(ctx context.Context, client *api.Client) (*api.Secret, er
 	} else {
 		hint = "there is no Vault token; set VAULT_TOKEN, run \"vault login\", or set Options.Auth (option auth)"
 		var err error
-		if token, err = environmentToken(); err != nil {
+		if token, err = environmentToken(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -83,7 +86,7 @@ func (a ambient) Login(ctx context.Context, client *api.Client) (*api.Secret, er
 	return nil, failf(tokensource.ErrNotFound, "%s", hint)
 }
 
-func environmentToken() (string, error) {
+func environmentToken(ctx context.Context) (string, error) {
 	if token := os.Getenv("VAULT_TOKEN"); token != "" {
 		return token, nil
 	}
@@ -94,11 +97,25 @@ func environmentToken() (string, error) {
 	if err != nil {
 		return "", wrapf(tokensource.ErrInvalid, err, "the vault command's configuration, ~/.vault, can't be used")
 	}
-	token, err := helper.Get()
+	var token string
+	if program, ok := helper.(*tokenhelper.ExternalTokenHelper); ok {
+		token, err = run(ctx, program)
+	} else {
+		token, err = helper.Get()
+	}
 	if err != nil {
 		return "", wrapf(tokensource.ErrUnavailable, err, "the vault command's token helper failed; look at ~/.vault-token")
 	}
 	return token, nil
+}
+
+// run is Get of a helper, which has no context there.
+func run(ctx context.Context, program *tokenhelper.ExternalTokenHelper) (string, error) {
+	cmd := exec.CommandContext(ctx, program.BinaryPath, slices.Concat(program.Args, []string{"get"})...)
+	cmd.Env = program.Env
+	cmd.WaitDelay = grace / 2 // a child of it may hold its output open
+	out, err := cmd.Output()
+	return string(out), err
 }
 
 // throughAgent is the answer of a login that needs no token.
@@ -241,12 +258,15 @@ func (c Certificate) Login(ctx context.Context, client *api.Client) (*api.Secret
 }
 
 func (c Certificate) load() (*tls.Certificate, error) {
-	for _, path := range []string{c.CertFile, c.KeyFile} {
-		if _, err := os.Stat(path); err != nil {
-			return nil, fileError(path, err)
-		}
+	cert, err := readFile(c.CertFile)
+	if err != nil {
+		return nil, err
 	}
-	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	key, err := readFile(c.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return nil, wrapf(tokensource.ErrInvalid, err, "the files %s and %s are no certificate and its key, in PEM", c.CertFile, c.KeyFile)
 	}

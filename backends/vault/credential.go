@@ -12,7 +12,7 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// maxCredential is above any JWT.
+// maxCredential is above any JWT, and any certificate with its chain.
 const maxCredential = 64 << 10
 
 // Credential is where a login gets a secret from: a secret-id, a JWT, a
@@ -41,23 +41,37 @@ func Env(name string) Credential {
 }
 
 // File is a credential in a file, such as a mounted secret or a projected
-// service account token. A file that isn't there is [tokensource.ErrNotFound].
+// service account token. A file that isn't there is [tokensource.ErrNotFound]; a
+// pipe or device is [tokensource.ErrInvalid].
 func File(path string) Credential {
 	return func(context.Context) (string, error) {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", fileError(path, err)
-		}
-		defer f.Close()
-		content, err := io.ReadAll(io.LimitReader(f, maxCredential+1))
-		if err != nil {
-			return "", fileError(path, err)
-		}
-		if len(content) > maxCredential {
-			return "", failf(tokensource.ErrInvalid, "the file %s is too long for a credential; is it the right one?", path)
-		}
-		return string(content), nil
+		content, err := readFile(path)
+		return string(content), err
 	}
+}
+
+// readFile reads a regular file, since a pipe might block for ever.
+func readFile(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, failf(tokensource.ErrInvalid, "%s, which the login needs, isn't a regular file", path)
+	}
+	content, err := io.ReadAll(io.LimitReader(f, maxCredential+1))
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	if len(content) > maxCredential {
+		return nil, failf(tokensource.ErrInvalid, "the file %s is too long for a credential; is it the right one?", path)
+	}
+	return content, nil
 }
 
 func fileError(path string, err error) error {

@@ -2,14 +2,18 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
+
+	"github.com/packagecloud-go/sdk/tokensource"
 )
+
+// grace is how long a call has, once its time is up, to say what it waited for.
+const grace = time.Second
 
 // flight makes one call for all who want it at the same time. The call has a
 // context of its own: a caller whose context ends returns at once and disturbs
-// nobody.
+// nobody. One that runs on when its time is up is left to itself.
 type flight[T any] struct {
 	mu   sync.Mutex
 	call *inFlight[T]
@@ -28,20 +32,38 @@ func (f *flight[T]) start(timeout time.Duration, call func(context.Context) (T, 
 	if f.call != nil {
 		return f.call
 	}
-	c := &inFlight[T]{done: make(chan struct{}), err: errors.New("the call ended its goroutine")}
+	c := &inFlight[T]{done: make(chan struct{})}
 	f.call = c
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
+		var value, zero T
+		err := failf(tokensource.ErrInvalid, "the login, or the lookup of the mount, panicked or ended its goroutine")
+		late := time.AfterFunc(timeout+grace, func() {
+			f.finish(c, zero, wrapf(tokensource.ErrUnavailable, context.DeadlineExceeded, "the login, or the lookup of the mount, took longer than %v and doesn't end", timeout))
+		})
 		defer func() {
-			f.mu.Lock()
-			f.call = nil
-			f.mu.Unlock()
-			close(c.done)
+			recover() // it may hold a secret
+			late.Stop()
+			f.finish(c, value, err)
 		}()
-		c.value, c.err = call(ctx)
+		value, err = call(ctx)
 	}()
 	return c
+}
+
+// finish ends a call, once.
+func (f *flight[T]) finish(c *inFlight[T], value T, err error) {
+	f.mu.Lock()
+	running := f.call == c
+	if running {
+		f.call = nil
+	}
+	f.mu.Unlock()
+	if running {
+		c.value, c.err = value, err
+		close(c.done)
+	}
 }
 
 // do begins or joins a call and waits for its end, or for that of ctx.

@@ -86,13 +86,14 @@ func (s *session) tend(ctx context.Context) (*lease, error) {
 				return s.keep(renewed), nil
 			}
 			if errors.Is(err, tokensource.ErrUnavailable) {
-				return nil, s.failed(err)
+				s.failed()
+				return nil, err
 			}
 		}
 	}
 	fresh, err := s.login(ctx)
 	if err != nil {
-		return nil, s.failed(err)
+		return nil, err
 	}
 	return s.keep(fresh), nil
 }
@@ -129,7 +130,7 @@ func (s *session) check(ctx context.Context, bad *lease) (*lease, error) {
 	s.drop()
 	fresh, err := s.login(ctx)
 	if err != nil {
-		return nil, s.failed(err)
+		return nil, err
 	}
 	if fresh.reveal() == bad.reveal() {
 		return nil, tokensource.NewError(s.name, tokensource.ErrDenied, "Vault refuses its token: it was revoked, has expired or never was; supply another", nil)
@@ -137,9 +138,25 @@ func (s *session) check(ctx context.Context, bad *lease) (*lease, error) {
 	return s.keep(fresh), nil
 }
 
+// login logs in. What fails is noted, the panic of a user's own method too.
 func (s *session) login(ctx context.Context) (*lease, error) {
+	ok := false
+	defer func() {
+		if !ok {
+			s.failed()
+		}
+	}()
+	l, err := s.logIn(ctx)
+	ok = err == nil
+	return l, err
+}
+
+func (s *session) logIn(ctx context.Context) (*lease, error) {
 	start := time.Now()
 	answer, err := s.client.login(ctx, s.client.anonymous())
+	if err == nil {
+		err = ctx.Err() // nobody waits for it any more
+	}
 	if err != nil {
 		return nil, located(s.name, loginError(err))
 	}
@@ -214,13 +231,12 @@ func (s *session) keep(l *lease) *lease {
 	return l
 }
 
-// failed notes a failure, for the pause before the next try, and returns it.
-func (s *session) failed(err error) error {
+// failed notes a failure, for the pause before the next try.
+func (s *session) failed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failures++
 	s.retry = time.Now().Add(backoff(s.failures))
-	return err
 }
 
 // backoff is the pause after the n-th failure in a row: 1 s, 2 s, 4 s, up to a

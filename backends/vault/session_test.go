@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/vault/api"
 	"github.com/packagecloud-go/sdk/backends/vault"
 	"github.com/packagecloud-go/sdk/tokensource"
 )
@@ -232,6 +234,66 @@ func TestSession_ACredentialThatHangsEndsInTime(t *testing.T) {
 			t.Errorf("it took %v, want the client's time limit, 1m", took)
 		}
 	})
+}
+
+// loginFunc is a user's own method.
+type loginFunc func(context.Context) (*api.Secret, error)
+
+func (f loginFunc) Login(ctx context.Context, _ *api.Client) (*api.Secret, error) { return f(ctx) }
+
+func TestSession_ALoginThatIgnoresItsContextBlocksNobodyForEver(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake, _ *vault.Source) {
+		release := make(chan struct{})
+		var logins atomic.Int64
+		auth := loginFunc(func(context.Context) (*api.Secret, error) {
+			if logins.Add(1) == 1 {
+				<-release
+				return &api.Secret{Auth: &api.SecretAuth{ClientToken: "hvs.of-the-late-login"}}, nil
+			}
+			return &api.Secret{Auth: &api.SecretAuth{ClientToken: "hvs.of-the-next-login"}}, nil
+		})
+		f.set(func() { f.tokens["hvs.of-the-next-login"] = life{} })
+		source := newSource(t, f.client(t), "secret/packagecloud", vault.Options{Auth: auth})
+		start := time.Now()
+		_, err := source.Token(t.Context())
+		check(t, err, tokensource.ErrUnavailable, "vault:secret/packagecloud#api_key: unavailable: the login, or the lookup of the mount, took longer than 1m0s")
+		if took := time.Since(start); took > 62*time.Second {
+			t.Errorf("it took %v, want little more than the client's time limit, 1m", took)
+		}
+		get(t, source)
+		close(release)
+		synctest.Wait()
+		get(t, source) // with the next login's token, since nobody waits for the late one
+		counts(t, f, map[string]int{"lookup": 0, "read": 2})
+		if got := logins.Load(); got != 2 {
+			t.Errorf("%d logins, want 2", got)
+		}
+	})
+}
+
+func TestSession_ALoginThatPanics(t *testing.T) {
+	for name, do := range map[string]func(){"panic": func() { panic("hunter2-password") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				logins := 0
+				auth := loginFunc(func(context.Context) (*api.Secret, error) {
+					logins++
+					do()
+					return nil, nil
+				})
+				source := newSource(t, newFake().client(t), "secret/packagecloud", vault.Options{Auth: auth})
+				for range 2 {
+					refused(t, source, tokensource.ErrInvalid, "panicked or ended", "hunter2-password")
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				source.Run(ctx)
+				if logins < 50 || logins > 150 {
+					t.Errorf("%d logins in an hour, want about one a minute", logins)
+				}
+			})
+		})
+	}
 }
 
 func TestSession_ALoginSendsNoOtherToken(t *testing.T) {
