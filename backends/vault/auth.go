@@ -232,8 +232,8 @@ func (u Userpass) Login(ctx context.Context, client *api.Client) (*api.Secret, e
 type Certificate struct {
 	// Role is the certificate role in Vault. Empty: any that matches.
 	Role string
-	// CertFile and KeyFile hold the certificate in PEM, and are read anew for
-	// each connection. Empty: the client's own certificate, which that of
+	// CertFile and KeyFile hold the certificate in PEM, and are read anew at
+	// each login. Empty: the client's own certificate, which that of
 	// the environment has from VAULT_CLIENT_CERT and VAULT_CLIENT_KEY. Not
 	// for a client given to [New], which brings its own.
 	CertFile, KeyFile string
@@ -247,7 +247,8 @@ func (c Certificate) Login(ctx context.Context, client *api.Client) (*api.Secret
 		if _, err := c.load(); err != nil {
 			return nil, err
 		}
-		// A connection that is left shows the certificate of its beginning.
+		ctx = context.WithValue(ctx, onFresh{}, true)
+		// A renewal, too, has to show the certificate of its login.
 		client.CloneConfig().HttpClient.CloseIdleConnections()
 	}
 	body := map[string]any{}

@@ -3,6 +3,7 @@ package vault
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -37,11 +38,14 @@ func newClient(given *api.Client, options Options) (*client, error) {
 	if given != nil {
 		config = given.CloneConfig()
 		config.Error = nil
+		keepTransport(config)
 	}
 	if config.Error != nil {
 		return nil, badEnvironment(config.Error)
 	}
-	if cert, ok := auth.(Certificate); ok && cert.CertFile+cert.KeyFile != "" {
+	cert, ok := auth.(Certificate)
+	ownCert := ok && cert.CertFile+cert.KeyFile != ""
+	if ownCert {
 		if err := cert.install(given, config); err != nil {
 			return nil, err
 		}
@@ -54,7 +58,7 @@ func newClient(given *api.Client, options Options) (*client, error) {
 		return nil, badEnvironment(err)
 	}
 	// NewClient keeps config, and wants to see the transport as it is.
-	config.HttpClient = guarded(config.HttpClient)
+	config.HttpClient = guarded(config.HttpClient, ownCert)
 	vault.ClearToken()
 	if given != nil {
 		headers := given.Headers()
@@ -70,6 +74,15 @@ func newClient(given *api.Client, options Options) (*client, error) {
 		auth = ambient{given: given, agent: config.AgentAddress != ""}
 	}
 	return &client{vault: vault, login: auth.Login, timeout: config.Timeout}, nil
+}
+
+// keepTransport gives config a transport of its own where the address is a
+// socket's: NewClient writes that into the transport, which is the given client's.
+func keepTransport(config *api.Config) {
+	transport, ok := config.HttpClient.Transport.(*http.Transport)
+	if ok && (strings.HasPrefix(config.Address, "unix://") || strings.HasPrefix(config.AgentAddress, "unix://")) {
+		config.HttpClient.Transport = transport.Clone()
+	}
 }
 
 // badEnvironment withholds the client's own text, which may repeat a variable
@@ -101,18 +114,45 @@ func (c *client) anonymous() *api.Client {
 
 // guarded returns a copy of an HTTP client whose answers are bounded and never
 // redirects: neither net/http nor Vault's client would strip X-Vault-Token, or
-// the secrets in a login's body, on the way to another host.
-func guarded(c *http.Client) *http.Client {
+// the secrets in a login's body, on the way to another host. With ownCert, logins
+// are made over connections of their own.
+func guarded(c *http.Client, ownCert bool) *http.Client {
 	strict := *c
-	strict.Transport = guard{next: strict.Transport}
+	g := guard{next: strict.Transport}
+	if transport, ok := g.next.(*http.Transport); ok && ownCert {
+		g.fresh = freshly(transport)
+	}
+	strict.Transport = g
 	return &strict
 }
 
-type guard struct{ next http.RoundTripper }
+// freshly returns a transport that makes a connection for each request, so that
+// it shows the certificate of now and not that of a connection's beginning. It
+// speaks HTTP/1.1, for the other version keeps its connections in a pool that a
+// clone shares.
+func freshly(transport *http.Transport) *http.Transport {
+	fresh := transport.Clone()
+	fresh.DisableKeepAlives = true
+	fresh.ForceAttemptHTTP2 = false
+	fresh.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	fresh.TLSClientConfig.NextProtos = nil
+	return fresh
+}
+
+// onFresh marks a request that is to go over a connection of its own.
+type onFresh struct{}
+
+type guard struct {
+	next  http.RoundTripper
+	fresh http.RoundTripper // nil: there is no need for it
+}
 
 func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	next := g.next
-	if next == nil {
+	switch {
+	case g.fresh != nil && req.Context().Value(onFresh{}) != nil:
+		next = g.fresh
+	case next == nil:
 		next = http.DefaultTransport
 	}
 	resp, err := next.RoundTrip(req)
