@@ -133,7 +133,6 @@ func guarded(c *http.Client, ownCert bool) *http.Client {
 func freshly(transport *http.Transport) *http.Transport {
 	fresh := transport.Clone()
 	fresh.DisableKeepAlives = true
-	fresh.ForceAttemptHTTP2 = false
 	fresh.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 	fresh.TLSClientConfig.NextProtos = nil
 	return fresh

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -14,6 +15,9 @@ import (
 // was written meanwhile.
 const maxRaces = 5
 
+// errUnsure is a cause of the error of a write that may have been done.
+var errUnsure = errors.New("the write may have been done")
+
 // Put stores next in the field and keeps the secret's other fields. In a version
 // 2 store it writes with check-and-set: a field that holds another token than
 // expected, before or meanwhile, is [tokensource.ErrConflict], and nothing is
@@ -21,8 +25,8 @@ const maxRaces = 5
 // as nothing stored. A version 1 store can't compare: there expected is ignored,
 // and of two writers at once the later one wins, other fields included.
 //
-// When Vault doesn't answer, the error says so, and next may have been stored:
-// read it back.
+// When Vault doesn't answer before ctx ends, or at all, or fails, the error says
+// that next may have been stored: read it back.
 func (s *Source) Put(ctx context.Context, next, expected tokensource.Token) (tokensource.Token, error) {
 	switch {
 	case next.IsZero():
@@ -88,9 +92,12 @@ func (at store) write(ctx context.Context, vault *api.Client, data map[string]an
 	}
 	answer, err := vault.Logical().WriteWithContext(ctx, at.api(), body)
 	switch {
-	case err != nil && status(err) == 0:
+	case err != nil && (status(err) == 0 || status(err) >= 500):
 		message, kind := explain(err)
-		return 0, wrapf(kind, err, "%s; the new token may have been stored", message)
+		if ctx.Err() != nil {
+			message, kind = ctx.Err().Error(), tokensource.ErrUnavailable
+		}
+		return 0, wrapf(kind, errors.Join(errUnsure, err, ctx.Err()), "%s; the new token may have been stored", message)
 	case err != nil || !at.versioned:
 		return 0, err
 	case answer != nil:

@@ -1,10 +1,13 @@
 package vault_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -181,19 +184,36 @@ func TestPut_AnotherFieldWrittenMeanwhile(t *testing.T) {
 func TestPut_AnAnswerThatGotLost(t *testing.T) {
 	server := realvault.Shared(t)
 	root := server.Root(t, "")
-	path := unique("lost")
-	stores[1].set(t, root, path, map[string]any{"api_key": secretA})
-	proxy := newProxy(t, server.URL, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method == http.MethodPut {
-			next.ServeHTTP(discard{w.Header()}, r)
-			panic(http.ErrAbortHandler)
+	for name, lose := range map[string]func(w http.ResponseWriter, cancel context.CancelFunc){
+		"cut off":         func(http.ResponseWriter, context.CancelFunc) { panic(http.ErrAbortHandler) },
+		"500":             func(w http.ResponseWriter, _ context.CancelFunc) { http.Error(w, `{"errors":["x"]}`, 500) },
+		"504 of a proxy":  func(w http.ResponseWriter, _ context.CancelFunc) { http.Error(w, "<html>", 504) },
+		"the caller left": func(_ http.ResponseWriter, cancel context.CancelFunc) { cancel(); panic(http.ErrAbortHandler) },
+	} {
+		for _, k := range stores {
+			t.Run(name+" "+k.name, func(t *testing.T) {
+				path := unique("lost")
+				k.set(t, root, path, map[string]any{"api_key": secretA})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				proxy := newProxy(t, server.URL, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+					if r.Method == http.MethodPut {
+						next.ServeHTTP(discard{http.Header{}}, r.WithContext(context.WithoutCancel(r.Context())))
+						lose(w, cancel)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+				sink := newSource(t, proxy.client(t, server.RootToken), k.mount+"/"+path, vault.Options{})
+				_, err := sink.Put(ctx, newToken(t, secretB), newToken(t, secretA))
+				check(t, err, tokensource.ErrUnavailable, "; the new token may have been stored", server.RootToken)
+				if errors.Is(err, context.Canceled) != (ctx.Err() != nil) || !strings.HasPrefix(err.Error(), sink.String()) {
+					t.Errorf("the error is %v", err)
+				}
+				want(t, sink, secretB)
+			})
 		}
-		next.ServeHTTP(w, r)
-	})
-	sink := newSource(t, proxy.client(t, server.RootToken), "secret/"+path, vault.Options{})
-	_, err := sink.Put(t.Context(), newToken(t, secretB), newToken(t, secretA))
-	check(t, err, tokensource.ErrUnavailable, "may have been stored", server.RootToken)
-	want(t, sink, secretB)
+	}
 }
 
 type discard struct{ header http.Header }

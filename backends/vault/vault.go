@@ -58,6 +58,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -118,6 +119,9 @@ type Source struct {
 func New(vault *api.Client, path string, options Options) (*Source, error) {
 	path = strings.Trim(path, "/")
 	options.Mount = strings.Trim(options.Mount, "/")
+	if slices.ContainsFunc([]string{path, options.Mount, options.Namespace, options.Field}, holdsToken) {
+		return nil, tokensource.NewError(scheme, tokensource.ErrInvalid, "the path, or an option beside it, looks like a token of packagecloud; give the path of the secret that holds it", nil)
+	}
 	s := &Source{name: spell(path, options), options: options, path: path}
 	if s.options.Field == "" {
 		s.options.Field = defaultField
@@ -147,10 +151,27 @@ func spell(path string, options Options) string {
 			spec.Options[key] = value
 		}
 	}
-	if options.Version != 0 {
-		spec.Options["version"] = strconv.Itoa(options.Version)
+	for key, value := range map[string]int{"kv": options.KVVersion, "version": options.Version} {
+		if value != 0 {
+			spec.Options[key] = strconv.Itoa(value)
+		}
 	}
 	return spec.String()
+}
+
+// holdsToken reports whether s holds what looks like a token of packagecloud, 48
+// hexadecimal digits by themselves, so that no error repeats it.
+func holdsToken(s string) bool {
+	for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return !isAlphanumeric(r) }) {
+		if len(word) == 48 && strings.Trim(strings.ToLower(word), "0123456789abcdef") == "" {
+			return true
+		}
+	}
+	return false
+}
+
+func isAlphanumeric(r rune) bool {
+	return '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 }
 
 func flaw(path string, options Options) string {
@@ -231,7 +252,7 @@ func (s *Source) call(ctx context.Context, op func(*api.Client) error) error {
 			}
 		}
 	}
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && !errors.Is(err, errUnsure) {
 		return tokensource.NewError(s.name, tokensource.ErrUnavailable, ctx.Err().Error(), ctx.Err())
 	}
 	return located(s.name, err)

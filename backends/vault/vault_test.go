@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/api"
+	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/backends/vault"
 	"github.com/packagecloud-go/sdk/backends/vault/internal/realvault"
 	"github.com/packagecloud-go/sdk/tokensource"
@@ -300,10 +301,37 @@ func TestNew_RefusesWhatCannotBeRight(t *testing.T) {
 		{"secret/x", vault.Options{Version: -1}, "negative"},
 		{"secret/x", vault.Options{KVVersion: 3}, "1 or 2"},
 		{"secret/x", vault.Options{KVVersion: 1, Version: 2}, "no versions"},
+		{"secret/" + secretA, vault.Options{}, "looks like a token"},
+		{"secret/x", vault.Options{Field: strings.ToUpper(secretA)}, "looks like a token"},
+		{"x", vault.Options{Mount: secretA}, "looks like a token"},
+		{"secret/x", vault.Options{Namespace: "a/" + secretA}, "looks like a token"},
 		{"secret/x", vault.Options{Auth: vault.Certificate{CertFile: "c", KeyFile: "k"}}, "to the client itself"},
 	} {
 		_, err := vault.New(client, test.path, test.options)
 		check(t, err, tokensource.ErrInvalid, test.text)
+	}
+}
+
+func TestSource_SpellsWhatItReads(t *testing.T) {
+	t.Setenv("VAULT_TOKEN", "hvs.of-the-environment")
+	for spec, options := range map[string]vault.Options{
+		"vault:secret/x#api_key":                          {},
+		"vault:secret/x?kv=1#api_key":                     {KVVersion: 1},
+		"vault:secret/x?kv=2&version=3#f":                 {KVVersion: 2, Version: 3, Field: "f"},
+		"vault:secret/x?mount=m&namespace=a/b#api_key":  {Mount: "m", Namespace: "a/b"},
+		"vault:secret/x?kv=2&mount=m&namespace=a#api_key": {Mount: "m", Namespace: "a", KVVersion: 2},
+	} {
+		source := newSource(t, nil, "secret/x", options)
+		again, err := backends.Parse(source.String(), vault.Opener())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := again.(fmt.Stringer).String(); got != source.String() {
+			t.Errorf("%+v is spelled %s, and that %s", options, source, got)
+		}
+		if source.String() != spec {
+			t.Errorf("%+v is spelled %s, want %s", options, source, spec)
+		}
 	}
 }
 
