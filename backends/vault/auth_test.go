@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -113,15 +114,52 @@ func TestUserpass(t *testing.T) {
 		tokensource.ErrDenied, "no such auth method", password)
 }
 
-// jwtLogin sets up the jwt method for tokens signed with the returned key.
-func jwtLogin(t testing.TB, l *login) *ecdsa.PrivateKey {
+// jwtLogin sets up the jwt method for tokens signed with the returned key. What it
+// gives lives for ttl.
+func jwtLogin(t testing.TB, l *login, ttl string) *ecdsa.PrivateKey {
 	t.Helper()
 	key := newKey(t)
 	write(t, l.root, "auth/"+l.mount+"/config", map[string]any{"jwt_validation_pubkeys": publicPEM(t, key)})
 	write(t, l.root, "auth/"+l.mount+"/role/ci", map[string]any{
-		"role_type": "jwt", "user_claim": "sub", "bound_audiences": "vault", "token_policies": l.policy, "token_ttl": "1s",
+		"role_type": "jwt", "user_claim": "sub", "bound_audiences": "vault", "token_policies": l.policy, "token_ttl": ttl,
 	})
 	return key
+}
+
+// TestJWT_RotatedAsKubernetesDoes has the JWT in a projected volume, which is
+// replaced whole by the renaming of one symbolic link.
+func TestJWT_RotatedAsKubernetesDoes(t *testing.T) {
+	l := newLogin(t, "jwt")
+	key := jwtLogin(t, l, "1s")
+	dir := t.TempDir()
+	project := func(version, jwt string) {
+		t.Helper()
+		if err := os.Mkdir(filepath.Join(dir, version), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, version, "token"), jwt)
+		if err := os.Symlink(version, filepath.Join(dir, "..data_tmp")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	project("..2026_01_01", signJWT(t, key, ciClaims(time.Hour)))
+	if err := os.Symlink("..data/token", filepath.Join(dir, "token")); err != nil {
+		t.Fatal(err)
+	}
+	source := l.source(t, vault.JWT{Role: "ci", Token: vault.File(filepath.Join(dir, "token")), Mount: l.mount})
+	want(t, source, secretA)
+	for i, jwt := range []string{signJWT(t, newKey(t), ciClaims(time.Hour)), signJWT(t, key, ciClaims(time.Hour))} {
+		project("..next"+strconv.Itoa(i), jwt)
+		write(t, l.root, "sys/leases/revoke-prefix/auth/"+l.mount, nil)
+		if i == 0 { // one that Vault doesn't take, so that it shows who is asked
+			refused(t, source, tokensource.ErrDenied, "refuses the login", jwt)
+		} else {
+			want(t, source, secretA)
+		}
+	}
 }
 
 func ciClaims(life time.Duration) map[string]any {
@@ -131,7 +169,7 @@ func ciClaims(life time.Duration) map[string]any {
 
 func TestJWT_RotatedOnDisk(t *testing.T) {
 	l := newLogin(t, "jwt")
-	key := jwtLogin(t, l)
+	key := jwtLogin(t, l, "1s")
 	file := filepath.Join(t.TempDir(), "jwt")
 	source := l.source(t, vault.JWT{Role: "ci", Token: vault.File(file), Mount: l.mount})
 	first := signJWT(t, key, ciClaims(time.Hour))
@@ -158,9 +196,11 @@ func TestJWT_RotatedOnDisk(t *testing.T) {
 	refused(t, l.source(t, vault.JWT{Role: "ci", Mount: l.mount}), tokensource.ErrInvalid, "no JWT")
 }
 
-func TestKubernetes(t *testing.T) {
+// kubernetesLogin sets up the kubernetes method for the pod whose token it returns.
+func kubernetesLogin(t testing.TB, l *login) (pod string) {
+	t.Helper()
 	key := newKey(t)
-	pod := signJWT(t, key, map[string]any{
+	pod = signJWT(t, key, map[string]any{
 		"iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:ci:builder",
 		"kubernetes.io/serviceaccount/namespace":            "ci",
 		"kubernetes.io/serviceaccount/service-account.name": "builder",
@@ -183,9 +223,8 @@ func TestKubernetes(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 		json.NewEncoder(w).Encode(map[string]any{"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "status": status})
 	}))
-	defer kubernetes.Close()
+	t.Cleanup(kubernetes.Close)
 
-	l := newLogin(t, "kubernetes")
 	write(t, l.root, "auth/"+l.mount+"/config", map[string]any{
 		"kubernetes_host": kubernetes.URL, "disable_local_ca_jwt": true, "token_reviewer_jwt": pod,
 		"kubernetes_ca_cert": "", "disable_iss_validation": true,
@@ -193,10 +232,16 @@ func TestKubernetes(t *testing.T) {
 	write(t, l.root, "auth/"+l.mount+"/role/ci", map[string]any{
 		"bound_service_account_names": "builder", "bound_service_account_namespaces": "ci", "token_policies": l.policy,
 	})
+	return pod
+}
+
+func TestKubernetes(t *testing.T) {
+	l := newLogin(t, "kubernetes")
+	pod := kubernetesLogin(t, l)
 	file := filepath.Join(t.TempDir(), "token")
 	writeFile(t, file, pod)
 	want(t, l.source(t, vault.Kubernetes{Role: "ci", Token: vault.File(file), Mount: l.mount}), secretA)
-	stranger := signJWT(t, key, map[string]any{
+	stranger := signJWT(t, newKey(t), map[string]any{
 		"iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:ci:builder",
 		"kubernetes.io/serviceaccount/namespace":            "ci",
 		"kubernetes.io/serviceaccount/service-account.name": "builder",
@@ -207,20 +252,23 @@ func TestKubernetes(t *testing.T) {
 	refused(t, l.source(t, vault.Kubernetes{Role: "ci", Mount: l.mount}), tokensource.ErrNotFound, "no file /var/run/secrets/kubernetes.io/serviceaccount/token")
 }
 
-func TestCertificate(t *testing.T) {
+// certificateLogin starts a Vault over TLS, the environment's from now on, with
+// the cert method for the certificates of the authority that it returns.
+func certificateLogin(t *testing.T) (*login, *authority) {
+	t.Helper()
 	ca := newAuthority(t)
 	cert, key := ca.issue(t, "127.0.0.1")
 	server := realvault.Start(t, "-tls-cert", cert, "-tls-key", key)
 	l := loginAt(t, "cert", server.Root(t, ca.file), nil)
 	clients := newAuthority(t)
-	authority, err := os.ReadFile(clients.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, l.root, "auth/"+l.mount+"/certs/ci", map[string]any{"certificate": string(authority), "allowed_common_names": "ci", "token_policies": l.policy})
-
+	write(t, l.root, "auth/"+l.mount+"/certs/ci", map[string]any{"certificate": readFile(t, clients.file), "allowed_common_names": "ci", "token_policies": l.policy})
 	t.Setenv("VAULT_ADDR", server.URL)
 	t.Setenv("VAULT_CACERT", ca.file)
+	return l, clients
+}
+
+func TestCertificate(t *testing.T) {
+	l, clients := certificateLogin(t)
 	certFile, keyFile := clients.issue(t, "ci")
 	auth := vault.Certificate{Role: "ci", CertFile: certFile, KeyFile: keyFile, Mount: l.mount}
 	source := l.source(t, auth)

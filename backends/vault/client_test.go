@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 	"github.com/packagecloud-go/sdk/backends/vault"
+	"github.com/packagecloud-go/sdk/tokensource"
 )
 
 // onSocket serves a handler at a Unix socket and returns a client of it, which
@@ -174,5 +176,47 @@ func TestCertificate_ALoginBesideABusyConnection(t *testing.T) {
 	}
 	if !reflect.DeepEqual(shown, []string{"first", "second"}) {
 		t.Errorf("the logins showed the certificates %q", shown)
+	}
+}
+
+// recording is a logger of Vault's client.
+type recording struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (r *recording) log(text string, more ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, fmt.Sprint(append([]any{text}, more...)...))
+}
+
+func (r *recording) Error(text string, more ...any) { r.log(text, more...) }
+func (r *recording) Warn(text string, more ...any)  { r.log(text, more...) }
+func (r *recording) Info(text string, more ...any)  { r.log(text, more...) }
+func (r *recording) Debug(text string, more ...any) { r.log(text, more...) }
+
+// TestNew_LogsNothingToTheLoggerOfTheGivenClient, which would be told each URL.
+func TestNew_LogsNothingToTheLoggerOfTheGivenClient(t *testing.T) {
+	f, logger := newFake(), &recording{}
+	client := f.client(t)
+	config := client.CloneConfig()
+	config.Logger = logger
+	client, err := api.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := newSource(t, client, "secret/x", vault.Options{Auth: appRole})
+	want(t, source, secretA)
+	f.set(func() { f.status["read"] = 500 })
+	refused(t, source, tokensource.ErrUnavailable, "500")
+	if len(logger.lines) != 0 {
+		t.Errorf("it logs %q", logger.lines)
+	}
+	// The client's own use of it is what this is kept from.
+	f.set(func() { f.status["login"] = 400 })
+	client.Logical().Write("auth/approle/login", nil)
+	if len(logger.lines) == 0 {
+		t.Error("the logger doesn't record")
 	}
 }

@@ -2,8 +2,11 @@ package vault_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
+	"os"
+	"os/signal"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/packagecloud-go/sdk/backends"
@@ -72,4 +75,48 @@ func ExampleOpener() {
 	}
 	fmt.Println(source)
 	// Output: vault:secret/packagecloud?auth=jwt&jwt_env=VAULT_ID_TOKEN&role=ci#api_key
+}
+
+// A service keeps its Vault token alive as long as it runs, so that no read waits
+// for a login.
+func ExampleSource_Run() {
+	source, err := vault.New(nil, "secret/packagecloud", vault.Options{
+		Auth: vault.JWT{Role: "ci", Token: vault.File("/run/secrets/jwt")},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	go source.Run(ctx) // until ctx ends
+	serve(ctx, source)
+}
+
+// serve is what the service does.
+func serve(context.Context, tokensource.TokenSource) {}
+
+// A rotation stores the next token in the place of the current one, and learns
+// whether another rotation was faster.
+func ExampleSource_Put() {
+	ctx := context.Background()
+	source, err := vault.New(nil, "secret/packagecloud", vault.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	current, err := source.Token(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	next, err := tokensource.NewToken(os.Getenv("NEXT_TOKEN"), tokensource.Metadata{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	stored, err := source.Put(ctx, next, current)
+	if errors.Is(err, tokensource.ErrConflict) {
+		log.Fatal("somebody else has replaced it meanwhile: ", err)
+	}
+	if err != nil {
+		log.Fatal(err) // it says so where next may have been stored all the same
+	}
+	fmt.Println("stored as version", stored.Metadata().Version)
 }

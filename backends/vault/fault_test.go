@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/packagecloud-go/sdk/backends/vault"
@@ -259,31 +260,40 @@ func TestTLS(t *testing.T) {
 // TestAThousandColdCallersOfTheRealVault has one login for all of them; with a
 // cache in front there is one read too.
 func TestAThousandColdCallersOfTheRealVault(t *testing.T) {
-	l := newLogin(t, "approle")
-	auth := vault.AppRole{RoleID: vault.Literal(l.appRole(t, nil)), SecretID: vault.Literal(l.secretID(t)), Mount: l.mount}
-	for _, cached := range []bool{true, false} {
-		t.Run(fmt.Sprintf("cached %t", cached), func(t *testing.T) {
-			calls := &counting{}
-			client := clientAt(t, l.root.Address(), "", nil)
-			config := client.CloneConfig()
-			calls.next, config.HttpClient.Transport = config.HttpClient.Transport, calls
-			client, err := api.NewClient(config)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var source tokensource.TokenSource = newSource(t, client, "secret/"+l.path, vault.Options{Auth: auth})
-			reads := int64(callers)
-			if cached {
-				if source, err = tokensource.Cache(source, tokensource.CacheOptions{}); err != nil {
-					t.Fatal(err)
-				}
-				reads = 1
-			}
-			herd(t, source)
-			if got := [...]int64{calls.login.Load(), calls.mount.Load(), calls.read.Load()}; got != [...]int64{1, 1, reads} {
-				t.Errorf("%v logins, lookups of the mount and reads, want 1, 1, %d", got, reads)
-			}
-		})
+	for _, method := range []string{"approle", "jwt"} {
+		l := newLogin(t, method)
+		var auth api.AuthMethod
+		if method == "jwt" {
+			key := jwtLogin(t, l, "1h")
+			auth = vault.JWT{Role: "ci", Token: vault.Literal(signJWT(t, key, ciClaims(time.Hour))), Mount: l.mount}
+		} else {
+			auth = vault.AppRole{RoleID: vault.Literal(l.appRole(t, nil)), SecretID: vault.Literal(l.secretID(t)), Mount: l.mount}
+		}
+		for _, cached := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, cached %t", method, cached), func(t *testing.T) { crowd(t, l, auth, cached) })
+		}
+	}
+}
+
+func crowd(t *testing.T, l *login, auth api.AuthMethod, cached bool) {
+	calls := &counting{}
+	config := clientAt(t, l.root.Address(), "", nil).CloneConfig()
+	calls.next, config.HttpClient.Transport = config.HttpClient.Transport, calls
+	client, err := api.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source tokensource.TokenSource = newSource(t, client, "secret/"+l.path, vault.Options{Auth: auth})
+	reads := int64(callers)
+	if cached {
+		if source, err = tokensource.Cache(source, tokensource.CacheOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		reads = 1
+	}
+	herd(t, source)
+	if got := [...]int64{calls.login.Load(), calls.mount.Load(), calls.read.Load()}; got != [...]int64{1, 1, reads} {
+		t.Errorf("%v logins, lookups of the mount and reads, want 1, 1, %d", got, reads)
 	}
 }
 

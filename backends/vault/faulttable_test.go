@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/packagecloud-go/sdk/backends/vault"
@@ -13,11 +14,14 @@ import (
 
 // TestSource_Faults takes the source through the table of faults against the real
 // Vault: a store of version 1 with a Vault token, and one of version 2 with a
-// login.
+// login, by AppRole and by JWT.
 func TestSource_Faults(t *testing.T) {
-	for _, k := range stores {
-		t.Run(k.name, func(t *testing.T) {
-			f := newFaultStage(t, k)
+	for name, of := range map[string]struct {
+		kv     kv
+		method string
+	}{"KV1": {stores[0], "approle"}, "KV2": {stores[1], "approle"}, "KV2 by JWT": {stores[1], "jwt"}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFaultStage(t, of.kv, of.method)
 			tokensourcetest.RunFaults(t,
 				tokensourcetest.StoredFaults(f.backend),
 				tokensourcetest.HTTPFaults(f.backend, f.root.Address(), f.open),
@@ -35,19 +39,25 @@ type faultStage struct {
 	token    string // a Vault token
 	roleID   string
 	secretID string
+	jwt      string // empty: the login is by AppRole
 	backend  tokensourcetest.Backend
 }
 
-func newFaultStage(t *testing.T, k kv) *faultStage {
+func newFaultStage(t *testing.T, k kv, method string) *faultStage {
 	t.Helper()
-	f := &faultStage{login: newLogin(t, "approle"), kv: k}
+	f := &faultStage{login: newLogin(t, method), kv: k}
 	f.permit(t, f.policy, f.path)
-	f.token, f.roleID, f.secretID = f.newToken(t, nil), f.login.appRole(t, nil), f.login.secretID(t)
+	f.token = f.newToken(t, nil)
+	if method == "jwt" {
+		f.jwt = signJWT(t, jwtLogin(t, f.login, "1h"), ciClaims(time.Hour))
+	} else {
+		f.roleID, f.secretID = f.login.appRole(t, nil), f.login.secretID(t)
+	}
 	f.backend = tokensourcetest.Backend{
 		New:      func(t *testing.T) tokensource.TokenSource { return f.source(t, f.path, vault.Options{}) },
 		Set:      func(t *testing.T, value string) { f.set(t, f.path, value) },
 		Remove:   func(t *testing.T) { k.remove(t, f.root, f.path) },
-		Canaries: []string{f.token, f.roleID, f.secretID, f.root.Token()},
+		Canaries: []string{f.token, f.roleID, f.secretID, f.jwt, f.root.Token()},
 	}
 	return f
 }
@@ -67,12 +77,19 @@ func (f *faultStage) permit(t testing.TB, policy, path string) {
 	write(t, f.root, "sys/policies/acl/"+policy, map[string]any{"policy": fmt.Sprintf("path %q { capabilities = [\"read\"] }", at)})
 }
 
-// auth is how the sources log in: with a token of their own, or by AppRole.
+// auth is how the sources log in: with a token of their own, by JWT or by AppRole.
 func (f *faultStage) auth() api.AuthMethod {
 	if f.kv.version == 1 {
 		return vault.Token(vault.Literal(f.token))
 	}
+	if f.jwt != "" {
+		return f.byJWT(f.jwt)
+	}
 	return f.appRole(f.secretID)
+}
+
+func (f *faultStage) byJWT(jwt string) vault.JWT {
+	return vault.JWT{Role: "ci", Token: vault.Literal(jwt), Mount: f.mount}
 }
 
 func (f *faultStage) appRole(secretID string) vault.AppRole {
@@ -121,6 +138,9 @@ func (f *faultStage) own() tokensourcetest.Faults {
 		tokensourcetest.OddNamed:           f.oddNamed,
 		tokensourcetest.VersionMissing:     f.stage(vault.Options{Version: 1 << 20}, "no version 1048576"),
 		tokensourcetest.VersionDeleted:     f.deleted,
+	}
+	if f.jwt != "" {
+		faults[tokensourcetest.WrongCredentials] = f.stage(vault.Options{Auth: f.byJWT(wrong)}, "Vault refuses the login", wrong)
 	}
 	if f.kv.version == 1 {
 		faults[tokensourcetest.WrongCredentials] = f.stage(vault.Options{Auth: vault.Token(vault.Literal(wrong))}, "supply another", wrong)

@@ -42,6 +42,9 @@ func (s *Source) locate(ctx context.Context, vault *api.Client) (store, error) {
 		return *at, nil
 	}
 	at, err := s.lookup.flight.do(ctx, s.client.timeout, func(ctx context.Context) (store, error) {
+		if at := s.lookup.get(); at != nil {
+			return *at, nil // by a call that has just ended
+		}
 		at, err := lookUpMount(ctx, vault, full)
 		if err == nil {
 			s.lookup.mu.Lock()

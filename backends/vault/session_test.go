@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,6 +142,34 @@ func TestSession_RunDoesNotHammerAVaultThatIsDown(t *testing.T) {
 					time.Sleep(time.Hour)
 					get(t, source)
 					f.set(func() { f.status["login"] = status })
+				}
+			})
+		})
+	}
+}
+
+// TestSession_RunDoesNotHammerAVaultThatIsAway has one that refuses connections,
+// and one that doesn't answer.
+func TestSession_RunDoesNotHammerAVaultThatIsAway(t *testing.T) {
+	for name, answer := range map[string]func(*http.Request) error{
+		"refused": func(*http.Request) error { return syscall.ECONNREFUSED },
+		"stalled": func(r *http.Request) error { <-r.Context().Done(); return r.Context().Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var calls atomic.Int64
+				config := api.DefaultConfig()
+				config.HttpClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					calls.Add(1)
+					return nil, answer(r)
+				})}
+				source := newSource(t, must(api.NewClient(config)), "secret/packagecloud", vault.Options{Auth: appRole})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				source.Run(ctx)
+				time.Sleep(2 * time.Minute) // what is under way ends
+				if got := calls.Load(); got < 25 || got > 150 {
+					t.Errorf("%d calls in an hour, want about one a minute", got)
 				}
 			})
 		})
@@ -318,6 +348,20 @@ func TestSession_ADenialIsNoReasonToLogIn(t *testing.T) {
 	})
 }
 
+// TestSession_AnOutageOfTheLookupIsNoRefusal: a token isn't given up because Vault
+// can't say whether it counts.
+func TestSession_AnOutageOfTheLookupIsNoRefusal(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake, source *vault.Source) {
+		get(t, source)
+		f.set(func() { f.denied = true; f.status["lookup"] = 503 })
+		refused(t, source, tokensource.ErrUnavailable, "sealed", "hvs.fake-token-1")
+		counts(t, f, map[string]int{"login": 1, "lookup": 1})
+		f.set(func() { f.denied = false; f.status["lookup"] = 0 })
+		get(t, source)
+		counts(t, f, map[string]int{"login": 1})
+	})
+}
+
 func TestSession_OneMoreLoginWhereTheTokenMayNotBeLookedUp(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, source *vault.Source) {
 		f.set(func() { f.denied = true; f.status["lookup"] = 403 })
@@ -373,6 +417,31 @@ func TestSession_AStalledVaultEndsInTime(t *testing.T) {
 			get(t, source)
 		}
 	})
+}
+
+func TestSession_KeepsToTheTimeLimitOfTheGivenClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.delay = time.Hour
+		client := f.client(t)
+		client.SetClientTimeout(7 * time.Second)
+		source := newSource(t, client, "secret/packagecloud", vault.Options{Auth: appRole})
+		start := time.Now()
+		refused(t, source, tokensource.ErrUnavailable, "no answer from Vault in time")
+		if took := time.Since(start); took != 7*time.Second {
+			t.Errorf("it took %v, want the client's 7s", took)
+		}
+		synctest.Wait()
+	})
+}
+
+func TestSession_ALoginThatWantsASecondFactor(t *testing.T) {
+	client := handlerClient(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		// https://developer.hashicorp.com/vault/docs/auth/login-mfa
+		io.WriteString(w, `{"auth":{"client_token":"","mfa_requirement":{"mfa_request_id":"an-id-of-the-request","mfa_constraints":{"x":{"any":[{"type":"totp","uses_passcode":true}]}}}}}`)
+	}))
+	source := newSource(t, client, "secret/packagecloud", vault.Options{Auth: appRole})
+	refused(t, source, tokensource.ErrInvalid, "wants a second factor", "an-id-of-the-request")
 }
 
 func TestSession_ManyColdCallersMakeOneLogin(t *testing.T) {

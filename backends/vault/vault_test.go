@@ -318,7 +318,7 @@ func TestSource_SpellsWhatItReads(t *testing.T) {
 		"vault:secret/x#api_key":                          {},
 		"vault:secret/x?kv=1#api_key":                     {KVVersion: 1},
 		"vault:secret/x?kv=2&version=3#f":                 {KVVersion: 2, Version: 3, Field: "f"},
-		"vault:secret/x?mount=m&namespace=a/b#api_key":  {Mount: "m", Namespace: "a/b"},
+		"vault:secret/x?mount=m&namespace=a/b#api_key":    {Mount: "m", Namespace: "a/b"},
 		"vault:secret/x?kv=2&mount=m&namespace=a#api_key": {Mount: "m", Namespace: "a", KVVersion: 2},
 	} {
 		source := newSource(t, nil, "secret/x", options)
