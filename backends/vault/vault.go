@@ -48,6 +48,7 @@
 //	session.go     the Vault token: login, renewal, revocation
 //	auth.go        the login methods
 //	credential.go  where a login's secrets come from
+//	open_unix.go   opening files without waiting for a pipe's writer
 //	client.go      the Vault client: environment, no redirects
 //	error.go       what an error of the client means
 //	flight.go      one call for many callers
