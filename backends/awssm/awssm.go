@@ -111,7 +111,7 @@ type Source struct {
 	// These are functions, because fmt can't follow them into the client and
 	// its credentials.
 	getSecretValue func(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
-	perCall        func(*secretsmanager.Options)
+	strict         func(*secretsmanager.Options)
 
 	secretID string
 	options  Options
@@ -124,8 +124,10 @@ type Source struct {
 // one of Stage and VersionID must be; else, or without client or secretID, the
 // error is of kind [tokensource.ErrInvalid].
 //
-// The client's retries are its own affair. A cache retries too, so that a client
-// made for it does well with few attempts, as [Open] has. An HTTP client of the
+// A request is tried twice at most, since a cache retries too; a client that sets
+// RetryMaxAttempts, as AWS_MAX_ATTEMPTS does for that of config.LoadDefaultConfig,
+// is left to that. Credentials that AWS says have expired are got anew if the
+// client has them from an *aws.CredentialsCache, as all of that config do. An HTTP client of the
 // SDK or of net/http is used without following redirects, because they would
 // take the session token and a written secret along.
 func New(client API, secretID string, options Options) (*Source, error) {
@@ -148,12 +150,12 @@ func newSource(client API, secretID string, options Options) (*Source, error) {
 		return nil, s.invalid(flaw)
 	}
 	s.getSecretValue = client.GetSecretValue
-	s.perCall = func(*secretsmanager.Options) {}
+	s.strict = func(*secretsmanager.Options) {}
 	if c, ok := client.(interface{ Options() secretsmanager.Options }); ok {
 		o := c.Options()
 		s.noRegion = o.Region == ""
 		strict := withoutRedirects(o.HTTPClient)
-		s.perCall = func(o *secretsmanager.Options) { o.HTTPClient = strict }
+		s.strict = func(o *secretsmanager.Options) { o.HTTPClient = strict }
 	}
 	return s, nil
 }
@@ -204,9 +206,9 @@ func (s *Source) get(ctx context.Context, stage, versionID string) (value, error
 	} else {
 		in.VersionStage = &stage
 	}
-	out, err := s.getSecretValue(ctx, in, s.perCall)
+	out, err := call(ctx, s, action, s.getSecretValue, in)
 	if err != nil {
-		return value{}, s.failure(ctx, action, err)
+		return value{}, err
 	}
 	if out == nil || out.SecretString == nil && out.SecretBinary == nil {
 		return value{}, s.invalid("AWS answered without a value; does the endpoint speak for Secrets Manager?")
@@ -218,6 +220,28 @@ func (s *Source) get(ctx context.Context, stage, versionID string) (value, error
 		v.data, v.binary = string(out.SecretBinary), true
 	}
 	return v, nil
+}
+
+// call makes a request, and once more if it took credentials that have expired.
+func call[I, O any](ctx context.Context, s *Source, action string, do func(context.Context, I, ...func(*secretsmanager.Options)) (O, error), in I) (O, error) {
+	with := &lent{}
+	perCall := func(o *secretsmanager.Options) {
+		s.strict(o)
+		if o.Retryer != nil {
+			o.Retryer = bounded(o.Retryer, o.RetryMaxAttempts)
+		}
+		if o.Credentials != nil {
+			o.Credentials = with.lend(o.Credentials)
+		}
+	}
+	out, err := do(ctx, in, perCall)
+	if hasExpired(err) && with.renew() {
+		out, err = do(ctx, in, perCall)
+	}
+	if err != nil {
+		return out, s.failure(ctx, action, err)
+	}
+	return out, nil
 }
 
 // ready refuses a request that can't succeed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -183,6 +184,71 @@ func TestSource_ThousandColdCallersAssumeTheRoleOnce(t *testing.T) {
 		}
 		if got := f.count("GetSecretValue"); got != reads {
 			t.Errorf("the secret was read %d times by %d callers, want %d", got, callers, reads)
+		}
+	}
+}
+
+// AWS may refuse a session long before its end by this machine's clock. Who learns
+// of it when there is a new one already takes that.
+func TestSource_CallersWhoseSessionHasExpiredShareTheNext(t *testing.T) {
+	const callers = 100
+	m := startMoto(t)
+	m.create("s", secret)
+	f := newFront(t, m)
+	var requests atomic.Int64
+	arrived, renewed := make(chan bool), make(chan bool)
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch n := requests.Add(1) - 1; { // the first is before
+		case n == callers:
+			close(arrived)
+			fallthrough
+		case n > 1 && n < callers:
+			<-renewed
+		case n == 1:
+			<-arrived
+		}
+		f.ServeHTTP(w, r)
+	})
+	machine(t, merge(static, map[string]string{"AWS_ENDPOINT_URL_STS": f.url}))
+	source := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: url, RoleARN: "arn:aws:iam::123456789012:role/r"}))
+	tok, err := source.Token(t.Context())
+	holds(t, tok, err, secret)
+	f.expire()
+	first := sync.OnceFunc(func() { close(renewed) })
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			defer first()
+			tok, err := source.Token(t.Context())
+			holds(t, tok, err, secret)
+		})
+	}
+	wg.Wait()
+	if got := f.count("AssumeRole"); got != 2 {
+		t.Errorf("the role was assumed %d times, want twice", got)
+	}
+}
+
+func TestSource_ExpiredSessionThatCannotBeRenewedIsDenied(t *testing.T) {
+	var requests atomic.Int64
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		refuse(w, r, 400, "ExpiredTokenException")
+	})
+	process := processCredentials(map[string]string{"AWS_ACCESS_KEY_ID": "AKIACANARY", "AWS_SECRET_ACCESS_KEY": secretKey})
+	for _, test := range []struct {
+		env  map[string]string
+		want int64
+	}{
+		{static, 1}, // the same would come again
+		{map[string]string{"AWS_CONFIG_FILE": writeFile(t, "config", "[default]\ncredential_process = cat "+writeFile(t, "process.json", process)+"\n")}, 2},
+	} {
+		requests.Store(0)
+		machine(t, test.env)
+		_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: url})).Token(t.Context())
+		fails(t, err, tokensource.ErrDenied, "have expired")
+		if requests.Load() != test.want {
+			t.Errorf("%d requests, want %d", requests.Load(), test.want)
 		}
 	}
 }

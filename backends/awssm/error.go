@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -53,13 +54,13 @@ func classify(action string, err error) (message string, kind error) {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		code = e.ErrorCode()
 	}
-	var status int
-	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && e.Response != nil && e.Response.Response != nil {
-		status = e.HTTPStatusCode()
-	}
+	status := statusOf(err)
 	name := service(err)
-	own := isOwn(name) // the codes of other services mean other things
-	switch {
+	own := name == "" || name == secretsmanager.ServiceID
+	if e, ok := errors.AsType[*credentialsError](err); ok {
+		name, own = service(e), false
+	}
+	switch { // the codes of other services mean other things
 	case own:
 	case name == "ec2imds":
 		return classifyMachineRole(err, status)
@@ -81,6 +82,8 @@ func classify(action string, err error) (message string, kind error) {
 		return "AWS refused the credentials (" + code + "); check the access key, its secret and the session token", tokensource.ErrDenied
 	case throttled && code != "LimitExceededException" || status == http.StatusTooManyRequests:
 		return "AWS limits the rate of requests; ask less often, through a cache", tokensource.ErrUnavailable
+	case code == "IDPCommunicationError":
+		return "AWS couldn't reach the identity provider to check the web identity", tokensource.ErrUnavailable
 	case !own:
 	case code == "DecryptionFailure" || code == "EncryptionFailure":
 		return "AWS couldn't use the secret's KMS key; check that it is enabled and that the caller may use it", tokensource.ErrDenied
@@ -183,12 +186,33 @@ func isTimeout(err error) bool {
 	return ok && e.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
 
-// isOwn reports whether that is the service of the secret, which has no name yet
-// where the SDK's retries look at an error.
-func isOwn(service string) bool { return service == "" || service == "Secrets Manager" }
+// hasExpired reports whether AWS says so of the credentials of the request itself.
+func hasExpired(err error) bool {
+	e, ok := errors.AsType[smithy.APIError](err)
+	_, foreign := errors.AsType[*credentialsError](err)
+	return ok && !foreign && slices.Contains(codesExpired, e.ErrorCode())
+}
+
+// statusOf returns the HTTP status of the answer, or 0.
+func statusOf(err error) int {
+	if e, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		if e.Response == nil || e.Response.Response == nil {
+			return 0
+		}
+		return e.HTTPStatusCode()
+	}
+	// A container's credentials have an error of their own.
+	if e, ok := errors.AsType[interface {
+		error
+		HTTPStatusCode() int
+	}](err); ok {
+		return e.HTTPStatusCode()
+	}
+	return 0
+}
 
 // service names the service that failed: the innermost one, since a request's
-// error wraps that of getting credentials for it.
+// error wraps that of getting credentials for it. An API of a user's may name none.
 func service(err error) string {
 	name := ""
 	for ; err != nil; err = errors.Unwrap(err) {

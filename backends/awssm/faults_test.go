@@ -224,11 +224,18 @@ func (a *account) denied(t *testing.T, secret string) (scenes []tokensourcetest.
 	return scenes
 }
 
-// expiredCredentials are sessions of some minutes, which AWS then refuses.
-func (a *account) expiredCredentials(t *testing.T, secret string) (scenes []tokensourcetest.Scene) {
+// expiredCredentials are sessions that AWS refuses from some time on: those of some
+// minutes, and those that are good for an hour by this machine's clock.
+func (a *account) expiredCredentials(t *testing.T, secret string) []tokensourcetest.Scene {
 	a.set(t, "s", secret)
+	return slices.Concat(
+		named("4 minutes,", a.expired(t, 4*time.Minute)),
+		named("an hour,", a.expired(t, time.Hour)))
+}
+
+func (a *account) expired(t *testing.T, life time.Duration) (scenes []tokensourcetest.Scene) {
 	f := newFront(t, a.moto)
-	f.life = 4 * time.Minute
+	f.life = life
 	scene := func(name string, env map[string]string, options awssm.Options, expire func(t *testing.T), canaries ...string) {
 		options.Endpoint = f.url
 		scenes = append(scenes, tokensourcetest.Scene{
@@ -251,6 +258,9 @@ func (a *account) expiredCredentials(t *testing.T, secret string) (scenes []toke
 		f.forget(webIdentity)
 		f.expire()
 	}, webIdentity, next)
+
+	scene("role by a web identity", map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": writeFile(t, "jwt", "canary-of-a-lasting-web-identity"), "AWS_ROLE_ARN": a.nobodyRole},
+		awssm.Options{RoleARN: a.readerRole}, expire, "canary-of-a-lasting-web-identity")
 
 	process := writeFile(t, "process.json", processCredentials(a.reader))
 	scene("credential process", map[string]string{
@@ -309,7 +319,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	gone := slices.Contains(f.gone, form.Get("WebIdentityToken"))
 	f.mu.Unlock()
 	switch {
-	case known && !good, gone:
+	case (known && !good || gone) && action == "": // of STS, which speaks XML
+		w.WriteHeader(400)
+		io.WriteString(w, "<ErrorResponse><Error><Code>ExpiredTokenException</Code><Message>"+session+"</Message></Error></ErrorResponse>")
+	case known && !good:
 		refuse(w, r, 400, "ExpiredTokenException")
 	case form.Get("Action") == "AssumeRoleWithWebIdentity": // isn't signed, at which moto fails
 		f.store.checksSignatures(false)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -17,18 +18,15 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// attempts is how often a client of Open tries; what goes beyond is the cache's.
-// Two get over a connection that was cut.
-const attempts = 2
-
 // Open returns a source for the secret of this name or ARN, with a client built
 // as the SDK's config.LoadDefaultConfig does: AWS_* variables, the shared files,
-// web identity, the role of the container or the machine. A request is tried
-// twice at most, unless AWS_MAX_ATTEMPTS or the profile says otherwise, and ends
-// after 30 seconds. No redirect is followed, neither by who reads the secret nor by
-// who gets credentials for that, and the SDK logs nothing. Credentials that end are
-// renewed five minutes before; those of the environment and the shared files are
-// read once.
+// web identity, the role of the container or the machine. A request, for the secret
+// or for credentials, is tried twice at most, unless AWS_MAX_ATTEMPTS or the profile
+// says otherwise, and ends after 30 seconds. No redirect is followed, neither by who
+// reads the secret nor by who gets credentials for that, and the SDK logs nothing.
+// Credentials that end are renewed five minutes before, and at once where AWS says
+// that they have expired; those of the environment and the shared files are read
+// once.
 //
 // It reads files but sends nothing; what is missing shows at the first Token.
 // Contradictory options and a broken configuration are of kind
@@ -59,7 +57,13 @@ func open(ctx context.Context, secretID string, options Options) (*secretsmanage
 	if region := regionOf(secretID, options); region != "" {
 		load = append(load, config.WithRegion(region))
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	// The clients for credentials are made while loading, when what the environment
+	// and the profile say of retries must be known.
+	cfg, err := config.LoadDefaultConfig(ctx, append(slices.Clip(load), config.WithCredentialsProvider(aws.AnonymousCredentials{}))...)
+	tries := cmp.Or(cfg.RetryMaxAttempts, attempts)
+	if err == nil {
+		cfg, err = config.LoadDefaultConfig(ctx, append(load, config.WithRetryer(retries(cfg)))...)
+	}
 	if err != nil {
 		message := "the AWS configuration in the environment and the shared files can't be loaded; try the AWS CLI with the same environment"
 		if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
@@ -67,16 +71,15 @@ func open(ctx context.Context, secretID string, options Options) (*secretsmanage
 		}
 		return nil, tokensource.NewError(origin, tokensource.ErrInvalid, message, err)
 	}
-	cfg.RetryMaxAttempts = cmp.Or(cfg.RetryMaxAttempts, attempts)
 	if options.RoleARN != "" {
-		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), options.RoleARN), renewEarly)
+		with := (&lent{}).lend(cfg.Credentials)
+		client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.Credentials = with })
+		cfg.Credentials = aws.NewCredentialsCache(assumer{stscreds.NewAssumeRoleProvider(client, options.RoleARN), with}, renewEarly)
 	}
 	return secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
+		o.RetryMaxAttempts = tries
 		if options.Endpoint != "" {
 			o.BaseEndpoint = &options.Endpoint
-		}
-		if r, ok := o.Retryer.(aws.RetryerV2); ok {
-			o.Retryer = ownRetryer{r}
 		}
 	}), nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +13,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/packagecloud-go/sdk/backends/awssm"
 	"github.com/packagecloud-go/sdk/tokensource"
@@ -164,25 +170,58 @@ func signedIn(t *testing.T, service string) {
 	}
 }
 
-// A role that a sign-in doesn't have is "not found" in the words of that service,
-// which says nothing of the secret: no chain must fall through.
+// inContainer gives the test a machine that has its credentials from this address,
+// as containers of ECS and EKS have.
+func inContainer(t *testing.T, service string) {
+	t.Helper()
+	machine(t, map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": service + "/credentials", "AWS_CONTAINER_AUTHORIZATION_TOKEN": session, "AWS_MAX_ATTEMPTS": "1"})
+}
+
+// A role that a sign-in or a container doesn't have is "not found" in the words of
+// that service, which says nothing of the secret: no chain must fall through.
 func TestOpen_CodesOfOtherServicesSayNothingOfTheSecret(t *testing.T) {
-	for code, kind := range map[string]error{
-		"ResourceNotFoundException": tokensource.ErrInvalid,
-		"InvalidRequestException":   tokensource.ErrInvalid,
-		"UnauthorizedException":     tokensource.ErrDenied,
-		"TooManyRequestsException":  tokensource.ErrUnavailable,
+	for _, test := range []struct {
+		code   string
+		status int
+		kind   error
+		says   string
+	}{
+		{"ResourceNotFoundException", 404, tokensource.ErrInvalid, "the request for credentials was HTTP 404"},
+		{"InvalidRequestException", 400, tokensource.ErrInvalid, "the request for credentials was HTTP 400"},
+		{"AccessDeniedException", 400, tokensource.ErrDenied, "denied the request for credentials"},
+		{"UnauthorizedException", 404, tokensource.ErrDenied, "refused the credentials"},
+		{"TooManyRequestsException", 404, tokensource.ErrUnavailable, "rate of requests"},
+		{"InternalServerException", 500, tokensource.ErrUnavailable, "the request for credentials was HTTP 500"},
+		{"", 401, tokensource.ErrDenied, "the request for credentials was HTTP 401"},
+		{"", 403, tokensource.ErrDenied, "the request for credentials was HTTP 403"},
+		{"", 404, tokensource.ErrInvalid, "the request for credentials was HTTP 404"},
+		{"", 503, tokensource.ErrUnavailable, "the request for credentials was HTTP 503"},
 	} {
-		signIn := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("X-Amzn-ErrorType", code)
-			w.WriteHeader(404)
-			w.Write([]byte(`{"message":"` + session + `"}`))
-		})
-		signedIn(t, signIn)
-		_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: signIn})).Token(t.Context())
-		fails(t, err, kind, "")
-		if errors.Is(err, tokensource.ErrNotFound) {
-			t.Errorf("%s became ErrNotFound", code)
+		for _, from := range []struct {
+			name string
+			set  func(t *testing.T, service string)
+		}{{"sign-in", signedIn}, {"container", inContainer}} {
+			t.Run(fmt.Sprint(from.name, " ", test.status, " ", test.code), func(t *testing.T) {
+				service := serve(t, func(w http.ResponseWriter, r *http.Request) {
+					if test.code != "" {
+						w.Header().Set("Content-Type", "application/json")
+						w.Header().Set("X-Amzn-ErrorType", test.code)
+					}
+					w.WriteHeader(test.status)
+					fmt.Fprintf(w, `{"code":%q,"message":%q}`, test.code, session)
+				})
+				from.set(t, service)
+				s := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: service}))
+				_, err := s.Token(t.Context())
+				fails(t, err, test.kind, test.says)
+				if errors.Is(err, tokensource.ErrNotFound) {
+					t.Error("it became ErrNotFound")
+				}
+				// So they do where the program has made the client.
+				cfg := must(config.LoadDefaultConfig(t.Context(), config.WithRegion(region)))
+				_, err = must(awssm.New(secretsmanager.NewFromConfig(cfg), "s", awssm.Options{})).Token(t.Context())
+				fails(t, err, test.kind, test.says)
+			})
 		}
 	}
 }
@@ -195,9 +234,7 @@ func TestOpen_FollowsNoRedirectOfThoseWhoGiveCredentials(t *testing.T) {
 		set  func(t *testing.T, service string)
 	}{
 		{"sign-in", signedIn},
-		{"container", func(t *testing.T, service string) {
-			machine(t, map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": service + "/credentials", "AWS_CONTAINER_AUTHORIZATION_TOKEN": session})
-		}},
+		{"container", inContainer},
 		{"machine", func(t *testing.T, service string) {
 			machine(t, map[string]string{"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": service})
 		}},
@@ -229,9 +266,14 @@ func TestOpen_FollowsNoRedirectOfThoseWhoGiveCredentials(t *testing.T) {
 }
 
 // The SDK takes the one for credentials, and ends the program where it misses them.
-func TestOpen_SignInThatGivesNothing(t *testing.T) {
+func TestOpen_WhoGivesCredentialsGivesNone(t *testing.T) {
 	for answer, says := range map[string]string{"": "had none", "{}": "had none", `{"roleCredentials":null}`: "had none", "<html>" + session: "check the endpoint"} {
 		signedIn(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(answer)) }))
+		_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region})).Token(t.Context())
+		fails(t, err, tokensource.ErrUnavailable, says)
+	}
+	for answer, says := range map[string]string{"": "no answer", "{}": "had none", "null": "had none", "<html>" + session: "no answer"} {
+		inContainer(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(answer)) }))
 		_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region})).Token(t.Context())
 		fails(t, err, tokensource.ErrUnavailable, says)
 	}
@@ -297,25 +339,110 @@ func TestOpen_RefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// Nor are those who give credentials asked anew at each try of the read.
+// Nor are those who give credentials asked more often, or anew at each try of the
+// read.
 func TestOpen_TriesTwiceAtMost(t *testing.T) {
+	const role = "arn:aws:iam::123456789012:role/r"
+	profile := func(text string) func(*testing.T, string) map[string]string {
+		return func(t *testing.T, url string) map[string]string {
+			return map[string]string{
+				"AWS_CONFIG_FILE":                    writeFile(t, "config", "[default]\n"+text+"\n[profile user]\naws_access_key_id = AKIA\naws_secret_access_key = "+secretKey+"\n"),
+				"AWS_CONTAINER_CREDENTIALS_FULL_URI": url,
+			}
+		}
+	}
 	for _, test := range []struct {
-		env, role string
-		want      int64
-	}{{"", "", 2}, {"1", "", 1}, {"3", "", 3}, {"", "arn:aws:iam::123456789012:role/r", 2}} {
+		name string
+		env  func(t *testing.T, url string) map[string]string
+		role string
+	}{
+		{"access key", func(*testing.T, string) map[string]string { return static }, ""},
+		{"access key and role", func(*testing.T, string) map[string]string { return static }, role},
+		{"web identity", func(t *testing.T, _ string) map[string]string {
+			return map[string]string{"AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": writeFile(t, "jwt", webIdentity)}
+		}, ""},
+		{"role of the profile", profile("role_arn = " + role + "\nsource_profile = user"), ""},
+		{"role of the profile and role", profile("role_arn = " + role + "\nsource_profile = user"), role},
+		{"role of the profile in a container", profile("role_arn = " + role + "\ncredential_source = EcsContainer"), ""},
+		{"container", profile(""), ""},
+		{"container and role", profile(""), role},
+	} {
+		for set, want := range map[string]int64{"": 2, "1": 1, "3": 3} {
+			if set == "3" && test.name != "container" {
+				continue // the SDK waits long between three
+			}
+			t.Run(test.name+" "+set, func(t *testing.T) {
+				var requests atomic.Int64
+				url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+					requests.Add(1)
+					refuse(w, r, 500, "InternalServiceError")
+				})
+				machine(t, merge(test.env(t, url), map[string]string{"AWS_MAX_ATTEMPTS": set, "AWS_ENDPOINT_URL_STS": url}))
+				_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: url, RoleARN: test.role})).Token(t.Context())
+				fails(t, err, tokensource.ErrUnavailable, "")
+				if requests.Load() != want {
+					t.Errorf("AWS_MAX_ATTEMPTS=%q: %d requests, want %d", set, requests.Load(), want)
+				}
+			})
+		}
+	}
+	t.Run("number in the profile", func(t *testing.T) {
 		var requests atomic.Int64
 		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
 			refuse(w, r, 500, "InternalServiceError")
 		})
-		machine(t, merge(static, map[string]string{"AWS_MAX_ATTEMPTS": test.env, "AWS_ENDPOINT_URL_STS": url}))
-		s := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: url, RoleARN: test.role}))
-		_, err := s.Token(t.Context())
+		machine(t, merge(static, profile("max_attempts = 1\nretry_mode = adaptive")(t, url)))
+		_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: url})).Token(t.Context())
 		fails(t, err, tokensource.ErrUnavailable, "HTTP 500")
-		if requests.Load() != test.want {
-			t.Errorf("AWS_MAX_ATTEMPTS=%q, role %q: %d requests, want %d", test.env, test.role, requests.Load(), test.want)
+		if requests.Load() != 1 {
+			t.Errorf("%d requests, want 1", requests.Load())
 		}
+	})
+}
+
+// The SDK's own default is three.
+func TestNew_TriesTwiceAtMostUnlessTheClientSays(t *testing.T) {
+	for name, test := range map[string]struct {
+		set  func(*secretsmanager.Options)
+		want int64
+	}{
+		"default":             {func(*secretsmanager.Options) {}, 2},
+		"retryer of three":    {func(o *secretsmanager.Options) { o.Retryer = retry.NewStandard() }, 2},
+		"retryer without end": {func(o *secretsmanager.Options) { o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), 0) }, 2},
+		"retryer of one":      {func(o *secretsmanager.Options) { o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), 1) }, 1},
+		"none":                {func(o *secretsmanager.Options) { o.Retryer = aws.NopRetryer{} }, 1},
+		"a number":            {func(o *secretsmanager.Options) { o.RetryMaxAttempts = 3 }, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var requests atomic.Int64
+			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				requests.Add(1)
+				refuse(w, r, 400, "ThrottlingException")
+			})
+			client := clientOf(url, func(o *secretsmanager.Options) { o.Retryer = retry.NewStandard() }, test.set)
+			cached := must(tokensource.Cache(must(awssm.New(client, "s", awssm.Options{})), tokensource.CacheOptions{}))
+			_, err := cached.Token(t.Context())
+			fails(t, err, tokensource.ErrUnavailable, "rate of requests")
+			if requests.Load() != test.want {
+				t.Errorf("%d requests, want %d", requests.Load(), test.want)
+			}
+		})
 	}
+}
+
+func TestOpen_IdentityProviderThatAWSCannotReachIsAnOutage(t *testing.T) {
+	sts := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(400)
+		io.WriteString(w, `<ErrorResponse><Error><Type>Sender</Type><Code>IDPCommunicationError</Code><Message>`+webIdentity+`</Message></Error></ErrorResponse>`)
+	})
+	machine(t, map[string]string{
+		"AWS_ENDPOINT_URL_STS": sts, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r",
+		"AWS_WEB_IDENTITY_TOKEN_FILE": writeFile(t, "jwt", webIdentity),
+	})
+	_, err := must(awssm.Open(t.Context(), "s", awssm.Options{Region: region, Endpoint: sts})).Token(t.Context())
+	fails(t, err, tokensource.ErrUnavailable, "couldn't reach the identity provider")
+	tokensourcetest.AssertNoSecret(t, err, webIdentity)
 }
 
 // The SDK tries twice, and a cache lets it do so once for all who ask.

@@ -222,9 +222,9 @@ func (s *Store) write(ctx context.Context, v value, next tokensource.Token, labe
 	} else {
 		in.SecretString = &data
 	}
-	out, err := s.putSecretValue(ctx, in, s.source.perCall)
+	out, err := call(ctx, s.source, "secretsmanager:PutSecretValue", s.putSecretValue, in)
 	if err != nil {
-		return "", s.source.failure(ctx, "secretsmanager:PutSecretValue", err)
+		return "", err
 	}
 	if out == nil || out.VersionId == nil {
 		return "", s.source.invalid("AWS answered without a version; does the endpoint speak for Secrets Manager?")
@@ -238,13 +238,13 @@ func (s *Store) move(ctx context.Context, from, to string) error {
 		// AWS has made the first version current, and only that one.
 		return s.settled(ctx, from, to, nil)
 	}
-	_, err := s.updateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: &s.source.secretID, VersionStage: new(StageCurrent), MoveToVersionId: &to, RemoveFromVersionId: &from,
-	}, s.source.perCall)
+	err := s.update(ctx, &secretsmanager.UpdateSecretVersionStageInput{
+		VersionStage: new(StageCurrent), MoveToVersionId: &to, RemoveFromVersionId: &from,
+	})
 	if err == nil {
 		return nil
 	}
-	return s.settled(ctx, from, to, s.source.failure(ctx, "secretsmanager:UpdateSecretVersionStage", err))
+	return s.settled(ctx, from, to, err)
 }
 
 // settled says how a move ended, by looking: the SDK may have repeated a request
@@ -262,18 +262,22 @@ func (s *Store) settled(ctx context.Context, from, to string, failure error) err
 
 // unlabel takes the label off that version. That it isn't there is no error.
 func (s *Store) unlabel(ctx context.Context, label, version string) error {
-	_, err := s.updateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: &s.source.secretID, VersionStage: &label, RemoveFromVersionId: &version,
-	}, s.source.perCall)
-	if err == nil {
+	failure := s.update(ctx, &secretsmanager.UpdateSecretVersionStageInput{VersionStage: &label, RemoveFromVersionId: &version})
+	if failure == nil {
 		return nil
 	}
-	failure := s.source.failure(ctx, "secretsmanager:UpdateSecretVersionStage", err)
 	labelled, err := s.read(ctx, label)
 	if errors.Is(err, tokensource.ErrNotFound) || err == nil && labelled.version != version {
 		return nil
 	}
 	return failure
+}
+
+// update moves a label of the secret.
+func (s *Store) update(ctx context.Context, in *secretsmanager.UpdateSecretVersionStageInput) error {
+	in.SecretId = &s.source.secretID
+	_, err := call(ctx, s.source, "secretsmanager:UpdateSecretVersionStage", s.updateSecretVersionStage, in)
+	return err
 }
 
 func (s *Store) conflict(message string) error {
