@@ -71,6 +71,13 @@ const (
 	StagePending  = "AWSPENDING"
 )
 
+// The actions, as IAM names them.
+const (
+	actionGet  = "secretsmanager:GetSecretValue"
+	actionPut  = "secretsmanager:PutSecretValue"
+	actionMove = "secretsmanager:UpdateSecretVersionStage"
+)
+
 // API is what a [Source] needs of a client; *[secretsmanager.Client] has it. It
 // must be safe for concurrent use.
 //
@@ -196,7 +203,6 @@ func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 // stage. The stage is always named: what an unnamed one means has been
 // understood differently by those who serve this API.
 func (s *Source) get(ctx context.Context, stage, versionID string) (value, error) {
-	const action = "secretsmanager:GetSecretValue"
 	if err := s.ready(ctx); err != nil {
 		return value{}, err
 	}
@@ -206,7 +212,7 @@ func (s *Source) get(ctx context.Context, stage, versionID string) (value, error
 	} else {
 		in.VersionStage = &stage
 	}
-	out, err := call(ctx, s, action, s.getSecretValue, in)
+	out, err := call(ctx, s, actionGet, s.getSecretValue, in)
 	if err != nil {
 		return value{}, err
 	}

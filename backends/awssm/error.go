@@ -25,12 +25,30 @@ import (
 // tried. Of the SDK's error only its type, status and known codes are told: its
 // text quotes what the server sent.
 func (s *Source) failure(ctx context.Context, action string, err error) error {
-	if ctx.Err() != nil {
-		return tokensource.NewError(s.origin, tokensource.ErrUnavailable,
-			"the caller's context ended before AWS answered", errors.Join(ctx.Err(), err))
-	}
 	message, kind := classify(action, err)
+	if ctx.Err() != nil {
+		message, kind = "the caller's context ended before AWS answered", tokensource.ErrUnavailable
+	}
+	if mayBeDone(err) {
+		message += unsure[action]
+	}
+	if ctx.Err() != nil {
+		err = errors.Join(ctx.Err(), err)
+	}
 	return tokensource.NewError(s.origin, kind, message, err)
+}
+
+// unsure says what a write may have come to that failed without AWS's refusal.
+var unsure = map[string]string{
+	actionPut:  "; the new token may have been stored",
+	actionMove: "; the stage may have been moved",
+}
+
+// mayBeDone reports whether a request may have been carried out that failed so.
+func mayBeDone(err error) bool {
+	_, unsent := errors.AsType[*credentialsError](err)
+	status := statusOf(err)
+	return !unsent && (status < 300 || status >= 500)
 }
 
 // Error codes by what they mean for a reader. AWS lists them at

@@ -31,6 +31,9 @@ const stagePut = "PACKAGECLOUD_PUT"
 // [tokensource.ErrConflict], and nothing has changed. AWS puts AWSPREVIOUS on the
 // version before. The staged token is the version with AWSPENDING.
 //
+// A write that AWS doesn't answer, or that its caller leaves, may have been carried
+// out all the same; the error says so. It can be repeated.
+//
 // A Store is safe for concurrent use.
 type Store struct {
 	source *Source
@@ -222,7 +225,7 @@ func (s *Store) write(ctx context.Context, v value, next tokensource.Token, labe
 	} else {
 		in.SecretString = &data
 	}
-	out, err := call(ctx, s.source, "secretsmanager:PutSecretValue", s.putSecretValue, in)
+	out, err := call(ctx, s.source, actionPut, s.putSecretValue, in)
 	if err != nil {
 		return "", err
 	}
@@ -276,7 +279,7 @@ func (s *Store) unlabel(ctx context.Context, label, version string) error {
 // update moves a label of the secret.
 func (s *Store) update(ctx context.Context, in *secretsmanager.UpdateSecretVersionStageInput) error {
 	in.SecretId = &s.source.secretID
-	_, err := call(ctx, s.source, "secretsmanager:UpdateSecretVersionStage", s.updateSecretVersionStage, in)
+	_, err := call(ctx, s.source, actionMove, s.updateSecretVersionStage, in)
 	return err
 }
 

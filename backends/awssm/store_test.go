@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -262,6 +264,89 @@ func TestStore_LostAnswerOfAMoveIsResolved(t *testing.T) {
 	holds(t, tok, err, "newer")
 	if got := slices.Sorted(maps.Keys(m.labels("s"))); !slices.Equal(got, []string{awssm.StageCurrent, awssm.StagePrevious}) {
 		t.Errorf("labels %v", got)
+	}
+}
+
+// writes are the ways to write a secret that holds "old" and has "staged" staged,
+// with the requests that each makes.
+var writes = []struct {
+	name, action, says string
+	do                 func(context.Context, *awssm.Store) error
+}{
+	{"Put", "PutSecretValue", "the new token may have been stored", put},
+	{"Put's move", "UpdateSecretVersionStage", "the stage may have been moved", put},
+	{"Stage", "PutSecretValue", "the new token may have been stored", func(ctx context.Context, s *awssm.Store) error {
+		if err := s.Discard(ctx, token("staged")); err != nil {
+			return err
+		}
+		_, err := s.Stage(ctx, token(secret))
+		return err
+	}},
+	{"Promote", "UpdateSecretVersionStage", "the stage may have been moved", func(ctx context.Context, s *awssm.Store) error { return s.Promote(ctx, token("staged")) }},
+	{"Discard", "UpdateSecretVersionStage", "the stage may have been moved", func(ctx context.Context, s *awssm.Store) error { return s.Discard(ctx, token("staged")) }},
+}
+
+func put(ctx context.Context, s *awssm.Store) error {
+	_, err := s.Put(ctx, token(secret), token("old"))
+	return err
+}
+
+func TestStore_WriteWithoutAnAnswerSaysThatItMayHaveBeenDone(t *testing.T) {
+	m := startMoto(t)
+	f := newFront(t, m)
+	for _, test := range writes {
+		t.Run(test.name, func(t *testing.T) {
+			m.create(test.name, "old")
+			m.put(test.name, "staged", awssm.StagePending)
+			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+test.action) {
+					refuse(w, r, 503, "ServiceUnavailable")
+					return
+				}
+				f.ServeHTTP(w, r)
+			})
+			err := test.do(t.Context(), must(awssm.NewStore(clientOf(url), test.name, awssm.Options{})))
+			fails(t, err, tokensource.ErrUnavailable, test.says)
+		})
+	}
+}
+
+func TestStore_RefusedWriteIsNotSaidToMayHaveBeenDone(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetSecretValue") {
+			answer(w)
+			return
+		}
+		refuse(w, r, 400, "ThrottlingException")
+	})
+	_, err := must(awssm.NewStore(clientOf(url), "s", awssm.Options{})).Put(t.Context(), token("next"), token(secret))
+	fails(t, err, tokensource.ErrUnavailable, "rate of requests")
+	if strings.Contains(err.Error(), "may have been") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestStore_CallerLeavesAStalledWrite(t *testing.T) {
+	m := startMoto(t)
+	f := newFront(t, m)
+	for _, test := range writes {
+		t.Run(test.name, func(t *testing.T) {
+			m.create(test.name, "old")
+			m.put(test.name, "staged", awssm.StagePending)
+			ctx, leave := context.WithCancel(t.Context())
+			release := make(chan bool)
+			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+test.action) {
+					leave()
+					<-release // after the caller is gone
+				}
+				f.ServeHTTP(w, r)
+			})
+			defer close(release)
+			err := test.do(ctx, must(awssm.NewStore(clientOf(url), test.name, awssm.Options{})))
+			fails(t, err, context.Canceled, test.says)
+			fails(t, err, tokensource.ErrUnavailable, "context ended")
+		})
 	}
 }
 
