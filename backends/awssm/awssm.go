@@ -55,6 +55,7 @@ import (
 	"cmp"
 	"context"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -138,6 +139,9 @@ type Source struct {
 // SDK or of net/http is used without following redirects, because they would
 // take the session token and a written secret along.
 func New(client API, secretID string, options Options) (*Source, error) {
+	if err := misplaced(secretID, options); err != nil {
+		return nil, err
+	}
 	if options.Region != "" || options.RoleARN != "" || options.Endpoint != "" {
 		return nil, tokensource.NewError(spell(secretID, options), tokensource.ErrInvalid,
 			"Region, RoleARN and Endpoint are for Open; with New, configure the client", nil)
@@ -165,6 +169,18 @@ func newSource(client API, secretID string, options Options) (*Source, error) {
 		s.strict = func(o *secretsmanager.Options) { o.HTTPClient = strict }
 	}
 	return s, nil
+}
+
+// looksLikeToken finds a token of packagecloud.
+var looksLikeToken = regexp.MustCompile(`(?i)(^|[^0-9a-z])[0-9a-f]{48}([^0-9a-z]|$)`)
+
+// misplaced is the error of a token in the place of its name, which would be sent
+// to AWS and shown as the origin.
+func misplaced(secretID string, options Options) error {
+	if looksLikeToken.MatchString(secretID) || looksLikeToken.MatchString(options.Field) {
+		return tokensource.NewError(scheme, tokensource.ErrInvalid, "the name or the field looks like a token; pass the name of the secret that holds it", nil)
+	}
+	return nil
 }
 
 // isNil also finds the typed nil, which would panic at its first use.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/packagecloud-go/sdk/backends/awssm"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
 func TestSource_ReadsNamesAndARNs(t *testing.T) {
@@ -282,6 +283,24 @@ func TestNew_RefusesWhatCannotWork(t *testing.T) {
 	} {
 		_, err := awssm.New(test.client, test.id, test.options)
 		fails(t, err, tokensource.ErrInvalid, test.says)
+	}
+}
+
+func TestNew_RefusesATokenInPlaceOfItsName(t *testing.T) {
+	const misplaced = "f0e1d2c3b4a5968778695a4b3c2d1e0ff0e1d2c3b4a59687"
+	machine(t, static)
+	for id, field := range map[string]string{misplaced: "", "prod/" + strings.ToUpper(misplaced): "", "s": misplaced} {
+		options := awssm.Options{Field: field}
+		_, fromNew := awssm.New(clientOf("http://127.0.0.1:1"), id, options)
+		_, fromOpen := awssm.Open(t.Context(), id, options)
+		_, fromStore := awssm.OpenStore(t.Context(), id, options)
+		for _, err := range []error{fromNew, fromOpen, fromStore} {
+			fails(t, err, tokensource.ErrInvalid, "looks like a token")
+			tokensourcetest.AssertNoSecret(t, err, misplaced, strings.ToUpper(misplaced))
+		}
+	}
+	for _, n := range []int{47, 49} {
+		must(awssm.New(clientOf("http://127.0.0.1:1"), strings.Repeat("a", n), awssm.Options{}))
 	}
 }
 

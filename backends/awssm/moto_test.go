@@ -3,6 +3,7 @@ package awssm_test
 import (
 	"bufio"
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -40,8 +41,12 @@ func startMoto(t testing.TB, env ...string) *moto {
 		}
 		t.Skip("SKIPPED, not tested against a real server: moto_server is not on PATH (pip install 'moto[server]')")
 	}
-	cmd := exec.Command(path, "-H", "127.0.0.1", "-p", "0")
+	cmd := exec.Command("sh", "-c", untilStdinEnds, "sh", path, "-H", "127.0.0.1", "-p", "0")
 	cmd.Env = append(os.Environ(), env...)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -49,20 +54,23 @@ func startMoto(t testing.TB, env ...string) *moto {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		if u := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(lines.Text()); u != "" {
-			go func() {
-				for lines.Scan() { // so that the server never blocks on its log
-				}
-			}()
+	t.Cleanup(func() { stdin.Close(); cmd.Wait() })
+	log := bufio.NewReader(stderr)
+	for {
+		line, err := log.ReadString('\n')
+		if u := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(line); u != "" {
+			go io.Copy(io.Discard, log) // so that the server never blocks on its log
 			return &moto{t, u}
 		}
+		if err != nil {
+			t.Fatal("moto_server ended without telling its address")
+		}
 	}
-	t.Fatal("moto_server ended without telling its address")
-	return nil
 }
+
+// untilStdinEnds runs a server until its standard input ends, which it does with
+// this process, however that ends.
+const untilStdinEnds = `"$@" </dev/null & exec 2>&-; cat >/dev/null; kill -9 $!`
 
 // client returns a client of the server with static credentials.
 func (m *moto) client() *secretsmanager.Client { return clientOf(m.url) }

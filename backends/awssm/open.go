@@ -49,6 +49,9 @@ func OpenStore(ctx context.Context, secretID string, options Options) (*Store, e
 }
 
 func open(ctx context.Context, secretID string, options Options) (*secretsmanager.Client, error) {
+	if err := misplaced(secretID, options); err != nil {
+		return nil, err
+	}
 	origin := spell(secretID, options)
 	if _, flaw := options.flaw(); flaw != "" {
 		return nil, tokensource.NewError(origin, tokensource.ErrInvalid, flaw, nil)
