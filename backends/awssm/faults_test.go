@@ -21,6 +21,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/backends/awssm"
 	"github.com/packagecloud-go/sdk/tokensource"
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
@@ -157,7 +158,9 @@ func TestSource_Faults(t *testing.T) {
 		tokensourcetest.OddNamed: func(t *testing.T, secret string) (scenes []tokensourcetest.Scene) {
 			for _, name := range append([]string{"/_+=.@-", "prod/eu/packagecloud-AbCdEf"}, tokensourcetest.OddNames()...) {
 				a.set(t, name, secret)
-				scenes = append(scenes, tokensourcetest.Scene{Name: name, Source: a.open(t, name, a.reader, awssm.Options{})})
+				source := a.open(t, name, a.reader, awssm.Options{})
+				scenes = append(scenes, tokensourcetest.Scene{Name: name, Source: source},
+					tokensourcetest.Scene{Name: name + ", spelled", Source: must(backends.Parse(source.String(), awssm.Opener()))})
 			}
 			return scenes
 		},

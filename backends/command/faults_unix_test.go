@@ -5,9 +5,11 @@ package command_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/backends/command"
 	"github.com/packagecloud-go/sdk/tokensource"
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
@@ -143,7 +145,16 @@ func (h *helper) denied(t *testing.T, secret string) []tokensourcetest.Scene {
 func (h *helper) oddNamed(t *testing.T, secret string) (scenes []tokensourcetest.Scene) {
 	for _, name := range tokensourcetest.OddNames() {
 		h.write(t, "odd/"+name, secret, 0o600)
-		scenes = append(scenes, tokensourcetest.Scene{Name: name, Source: newCommand(t, command.Options{}, "cat", h.path("odd/"+name))})
+		source := newCommand(t, command.Options{}, "cat", h.path("odd/"+name))
+		scenes = append(scenes, tokensourcetest.Scene{Name: name, Source: source})
+		if strings.Contains(name, " ") {
+			continue // which separates arguments in one string
+		}
+		spelled, err := backends.Parse(source.String(), command.Opener())
+		if err != nil {
+			t.Fatal(err)
+		}
+		scenes = append(scenes, tokensourcetest.Scene{Name: name + ", spelled", Source: spelled})
 	}
 	return scenes
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/backends/env"
 	"github.com/packagecloud-go/sdk/tokensource"
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
@@ -53,7 +54,13 @@ func oddNamed(t *testing.T, secret string) (scenes []tokensourcetest.Scene) {
 			continue // ends the name of a variable
 		}
 		t.Setenv(name, secret)
-		scenes = append(scenes, tokensourcetest.Scene{Name: name, Source: env.New(name)})
+		source := env.New(name)
+		spelled, err := backends.Parse(source.String(), env.Opener())
+		if err != nil {
+			t.Fatal(err)
+		}
+		scenes = append(scenes, tokensourcetest.Scene{Name: name, Source: source},
+			tokensourcetest.Scene{Name: name + ", spelled", Source: spelled})
 	}
 	return scenes
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/tokensource"
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
@@ -143,7 +144,11 @@ func (f *faultStage) oddNamed(t *testing.T, secret string) (scenes []tokensource
 		path := filepath.Join(dir, name)
 		must(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		f.set(t, path, secret)
-		scenes = append(scenes, tokensourcetest.Scene{Name: name, Source: newFile(t, path, f.options)})
+		source := newFile(t, path, f.options)
+		spelled, err := backends.Parse(source.String(), Opener())
+		must(t, err)
+		scenes = append(scenes, tokensourcetest.Scene{Name: name, Source: source},
+			tokensourcetest.Scene{Name: name + ", spelled", Source: spelled})
 	}
 	return scenes
 }

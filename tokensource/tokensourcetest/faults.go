@@ -79,7 +79,7 @@ const (
 	// ServerError: the answer is a 5xx. ErrUnavailable.
 	ServerError Fault = "ServerError"
 	// ForeignAnswer: a proxy or a portal answers in place of the store, with
-	// a page. Any kind but ErrNotFound, at which a chain would go on.
+	// a page, with JSON of its own or with nothing. Any kind but ErrNotFound, at which a chain would go on.
 	ForeignAnswer Fault = "ForeignAnswer"
 )
 
@@ -491,5 +491,6 @@ func OddNames() []string {
 	return []string{
 		"with space", "a/b/c", "a#b", "a?version=1", "100%", "a%2fb", "a%20b", "größe/日本", "a+b", "a&b=c",
 		"a,b", "a;b", "a:b", "a@b", "dot.dot", "it's", `a"b`, "~a", "$a", "*",
+		`a\b`, "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a",
 	}
 }

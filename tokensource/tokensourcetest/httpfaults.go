@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -62,7 +63,9 @@ func HTTPFaults(b Backend, address string, open func(t *testing.T, address strin
 		ForeignAnswer: func(t *testing.T, secret string) []Scene {
 			return slices.Concat(
 				h.answering(200, "text/html")(t, secret), h.answering(403, "text/html")(t, secret),
-				h.answering(404, "text/html")(t, secret))
+				h.answering(404, "text/html")(t, secret),
+				h.saying(404, `{"message":"no Route matched with those values"}`)(t, secret), h.saying(404, "")(t, secret),
+				h.saying(200, "{}")(t, secret), h.saying(200, "")(t, secret), h.saying(204, "")(t, secret))
 		},
 	}
 }
@@ -290,6 +293,19 @@ func (h httpFaults) answering(status int, kind string) func(*testing.T, string) 
 			} else {
 				fmt.Fprintf(w, `{"message":%q,"errors":[%q]}`, text, text)
 			}
+		}
+	})
+}
+
+// saying has an answer of this JSON, or of nothing, as a gateway gives it.
+func (h httpFaults) saying(status int, body string) func(*testing.T, string) []Scene {
+	return h.meddling(strings.TrimSpace(strconv.Itoa(status)+" "+body), func(string) meddler {
+		return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			if body != "" {
+				w.Header().Set("Content-Type", "application/json")
+			}
+			w.WriteHeader(status)
+			io.WriteString(w, body)
 		}
 	})
 }
