@@ -65,7 +65,9 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// The staging labels that Secrets Manager itself gives, for [Options.Stage].
+// The staging labels that Secrets Manager itself gives, for [Options.Stage]. A source
+// of StagePrevious bridges a rotation: behind one of StageCurrent, in a chain with
+// FallThrough(tokensource.ErrRejected), it serves while the new token is refused.
 const (
 	StageCurrent  = "AWSCURRENT"
 	StagePrevious = "AWSPREVIOUS"

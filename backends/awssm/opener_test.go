@@ -35,6 +35,22 @@ func TestOpener_OpensWhatASpecSays(t *testing.T) {
 	}
 }
 
+// The role may what its user may not.
+func TestOpener_AssumesTheRoleOfASpec(t *testing.T) {
+	a := newAccount(t)
+	a.set(t, "s", secret)
+	machine(t, merge(a.assumer, map[string]string{"AWS_ENDPOINT_URL_STS": a.url}))
+	spec := "awssm:s?endpoint=" + a.url + "&region=eu-west-1"
+	_, err := must(backends.Parse(spec, awssm.Opener())).Token(t.Context())
+	fails(t, err, tokensource.ErrDenied, "GetSecretValue was HTTP 403")
+	spec += "&role=" + a.readerRole
+	tok, err := must(backends.Parse(spec, awssm.Opener())).Token(t.Context())
+	holds(t, tok, err, secret)
+	if got := tok.Metadata().Origin; got != spec {
+		t.Errorf("origin %q, want %q", got, spec)
+	}
+}
+
 func TestOpener_RefusesWhatASpecCannotSay(t *testing.T) {
 	machine(t, nil)
 	for _, test := range []struct{ spec, says string }{

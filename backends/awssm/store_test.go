@@ -465,6 +465,44 @@ func TestStore_DoesNotStageBesideNothing(t *testing.T) {
 	fails(t, err, tokensource.ErrInvalid, "no token to stage")
 }
 
+// AWSPREVIOUS is a source of its own: while the site doesn't know the new token yet,
+// or still knows the old one alone, a chain has the one that works.
+func TestSource_PreviousBridgesARotation(t *testing.T) {
+	m := startMoto(t)
+	m.create("s", "old")
+	s := store(m, awssm.Options{})
+	current := must(awssm.New(m.client(), "s", awssm.Options{}))
+	previous := must(awssm.New(m.client(), "s", awssm.Options{Stage: awssm.StagePrevious}))
+	chain := must(tokensource.Chain(current, previous)).FallThrough(tokensource.ErrRejected)
+	works := "old" // at the site
+	use := func(want string) {
+		t.Helper()
+		for range 2 {
+			tok, err := chain.Token(t.Context())
+			if err == nil && tok.Reveal() != works {
+				chain.Invalidate(tok)
+				tok, err = chain.Token(t.Context())
+			}
+			holds(t, tok, err, want)
+		}
+	}
+	use("old")
+	staged := must(s.Stage(t.Context(), token("new")))
+	use("old")
+	if err := s.Promote(t.Context(), staged); err != nil {
+		t.Fatal(err)
+	}
+	use("old") // of AWSPREVIOUS
+	works = "new"
+	use("new") // of AWSCURRENT again
+	works = "newer"
+	staged = must(s.Stage(t.Context(), token("newer")))
+	if err := s.Promote(t.Context(), staged); err != nil {
+		t.Fatal(err)
+	}
+	use("newer")
+}
+
 func TestStore_DeniedWritesNameTheAction(t *testing.T) {
 	m := startMoto(t, "INITIAL_NO_AUTH_ACTION_COUNT=4")
 	m.create("s", "old")
