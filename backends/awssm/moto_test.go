@@ -37,9 +37,9 @@ func startMoto(t testing.TB, env ...string) *moto {
 	path, err := exec.LookPath("moto_server")
 	if err != nil {
 		if os.Getenv("REQUIRE_REAL_SERVERS") == "1" {
-			t.Fatal("moto_server is not on PATH; install it with: pip install 'moto[server]'")
+			t.Fatal("moto_server is not on PATH; .ci/servers installs it and prints its folder")
 		}
-		t.Skip("SKIPPED, not tested against a real server: moto_server is not on PATH (pip install 'moto[server]')")
+		t.Skip("SKIPPED, not tested against a real server: moto_server is not on PATH (.ci/servers installs it)")
 	}
 	cmd := exec.Command("sh", "-c", untilStdinEnds, "sh", path, "-H", "127.0.0.1", "-p", "0")
 	cmd.Env = append(os.Environ(), env...)
