@@ -214,7 +214,8 @@ func (s *webSource) ask(ctx context.Context, path, key, value string) (string, e
 		return "", s.fail(tokensource.ErrUnavailable, "the answer was cut", err)
 	case status >= 300 && status < 400 || status >= 500:
 		return "", s.fail(tokensource.ErrUnavailable, text, nil)
-	case resp.Header.Get("X-Web-Store") == "" && s.fault != "takes any answer":
+	case resp.Header.Get("X-Web-Store") == "" && s.fault != "takes any answer" &&
+		(s.fault != "takes any answer but a page" || resp.Header.Get("Content-Type") == "text/html"):
 		return "", s.fail(tokensource.ErrUnavailable, text+", and isn't the store", nil)
 	case status == 401 || status == 403:
 		return "", s.fail(tokensource.ErrDenied, text, nil)
@@ -356,6 +357,7 @@ func TestRunFaults_FailsABadBackend(t *testing.T) {
 		"trusts anyone":                           {"UnknownCA", "ExpiredCertificate", "WrongHost"},
 		"takes half for whole":                    {"CutInHalf"},
 		"takes any answer":                        {"ForeignAnswer"},
+		"takes any answer but a page":             {"ForeignAnswer"},
 		"quotes the answer":                       {"ServerError"},
 		"quotes what it can't use":                {"Binary", "Large"},
 		"says too little":                         {"Denied"},
