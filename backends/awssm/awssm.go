@@ -136,10 +136,10 @@ type Source struct {
 //
 // A request is tried twice at most, since a cache retries too; a client that sets
 // RetryMaxAttempts, as AWS_MAX_ATTEMPTS does for that of config.LoadDefaultConfig,
-// is left to that. Credentials that AWS says have expired are got anew if the
-// client has them from an *aws.CredentialsCache, as all of that config do. An HTTP client of the
-// SDK or of net/http is used without following redirects, because they would
-// take the session token and a written secret along.
+// tries as often. Credentials that AWS says have expired are got anew if the client
+// has them from an *aws.CredentialsCache, as LoadDefaultConfig gives them. An HTTP
+// client of the SDK or of net/http is used without following redirects, because they
+// would take the session token and a written secret along.
 func New(client API, secretID string, options Options) (*Source, error) {
 	if err := misplaced(secretID, options); err != nil {
 		return nil, err

@@ -22,11 +22,11 @@ import (
 // as the SDK's config.LoadDefaultConfig does: AWS_* variables, the shared files,
 // web identity, the role of the container or the machine. A request, for the secret
 // or for credentials, is tried twice at most, unless AWS_MAX_ATTEMPTS or the profile
-// says otherwise, and ends after 30 seconds. No redirect is followed, neither by who
-// reads the secret nor by who gets credentials for that, and the SDK logs nothing.
-// Credentials that end are renewed five minutes before, and at once where AWS says
-// that they have expired; those of the environment and the shared files are read
-// once.
+// says otherwise, and ends after 30 seconds; the role of the machine takes several.
+// No redirect is followed, neither by who reads the secret nor by who gets
+// credentials for that, and the SDK logs nothing. Credentials that end are renewed
+// five minutes before, and at once where AWS says that they have expired; those of
+// the environment and the shared files are read once.
 //
 // It reads files but sends nothing; what is missing shows at the first Token.
 // Contradictory options and a broken configuration are of kind
