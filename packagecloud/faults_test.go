@@ -481,6 +481,33 @@ func TestFaults_AreInTheDocs(t *testing.T) {
 	}
 }
 
+// What the README promises has its faults in the table.
+func TestFaults_AreThoseOfTheReadmesPromises(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile("../docs/faults.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllSubmatch(table, -1) {
+		anchor := strings.ReplaceAll(strings.ToLower(string(m[1])), " ", "-")
+		sections[strings.ReplaceAll(anchor, ",", "")] = true
+	}
+	promises := regexp.MustCompile(`(?m)^\| .+ \| ([A-Z]\d(?:, [A-Z]\d)*) \|(.*)$`).FindAllSubmatch(readme, -1)
+	if len(promises) < 5 {
+		t.Fatalf("the README has %d promises", len(promises))
+	}
+	for _, m := range promises {
+		link := regexp.MustCompile(`docs/faults\.md#([a-z-]+)`).FindSubmatch(m[2])
+		if link == nil || !sections[string(link[1])] {
+			t.Errorf("the README's promise %s leads to no section of docs/faults.md: %s", m[1], m[2])
+		}
+	}
+}
+
 // dawdle makes the connection slow for a moment, at the first few calls: for
 // more than the patience all in all.
 func (s *scene) dawdle() {
