@@ -350,7 +350,8 @@ func (r *Repository) Versions(ctx context.Context, pkg *Package) iter.Seq2[*Pack
 // rebuilt. A package that isn't there is ErrNotFound. Besides a package of a
 // list, one made of Distribution, Filename and, for npm, Scope will do. A delete
 // whose answer got lost is repeated; what was uploaded under the same name in
-// between goes too.
+// between goes too. When that doesn't bring the outcome to light the error is
+// ErrUnknownOutcome.
 // https://packagecloud.io/docs/api#resource_packages_method_destroy
 func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 	address, err := r.address(pkg, "")
@@ -358,30 +359,35 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 		return err
 	}
 	req := request{method: http.MethodDelete, url: address, subject: r.subject(pkg), endpoint: "/api/v1/repos/{owner}/{repo}/{distribution}/{version}/{filename}"}
-	lost := false
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	lost := false // an earlier try may have been carried out
 	for try := 1; ; try++ {
 		_, err := r.client.call(ctx, req, nil)
-		if lost && errors.Is(err, ErrNotFound) {
-			return nil // the try whose answer got lost has done it
+		if err == nil || lost && errors.Is(err, ErrNotFound) {
+			return nil
 		}
-		if err == nil || !ambiguous(err) || ctx.Err() != nil || try >= maxTries {
+		again := ambiguous(err) && ctx.Err() == nil && try < maxTries
+		if lost = lost || ambiguous(err); !lost {
 			return err
 		}
-		lost = true
 		pause, ok := r.client.pause(try, err)
-		if !ok {
-			return err
+		if again && ok {
+			if sleep(ctx, pause) == nil {
+				continue
+			}
+			err = contextError(ctx, err)
 		}
-		if sleep(ctx, pause) != nil {
-			return contextError(ctx, err)
-		}
+		return fmt.Errorf("%w: %s may be deleted: %w", ErrUnknownOutcome, shorten(pkg.Filename, 200), err)
 	}
 }
 
 // ambiguous reports whether the server may have done what it was asked.
 func ambiguous(err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok {
-		return e.StatusCode >= 500
+		// A gateway may say so of a request that the server works on.
+		return e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout
 	}
 	if _, ok := errors.AsType[*answerError](err); ok {
 		return true

@@ -175,7 +175,7 @@ func (c *Client) again(ctx context.Context, r request, err error, try int) (time
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch {
-		case e.StatusCode == http.StatusTooManyRequests:
+		case e.StatusCode == http.StatusTooManyRequests, e.StatusCode == http.StatusTooEarly:
 			// Nothing was done. But a spent quota is not hammered.
 			return pause, !e.Is(ErrQuota)
 		case e.StatusCode >= 500, e.StatusCode == http.StatusRequestTimeout:
