@@ -2,12 +2,14 @@ package packagecloud
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 )
 
 // Content is what an upload sends. [File], [Bytes], [ReaderAt] and [Reader] make
@@ -20,10 +22,13 @@ type Content struct {
 	Size int64
 	// Open returns the content from its beginning, each time it is called. If
 	// it can do so only once, it returns ErrNotReplayable after that. A reader
-	// that is an io.ReaderAt too is used to look into the package.
+	// that is an io.ReaderAt too is used to look into the package. A reader may
+	// block: when the upload's context ends or nothing came for a minute, it is
+	// left alone, and closed once its Read has returned.
 	Open func() (io.ReadCloser, error)
 
 	once bool                    // Open works once only
+	tee  io.Writer               // gets what is sent of content that can be read once; may be nil
 	stat func() (Content, error) // of a file: completes the Content when the upload begins
 }
 
@@ -103,8 +108,12 @@ func (r *fileReader) WriteTo(w io.Writer) (int64, error) {
 
 // Bytes is content in memory. The slice must not change until the upload ends.
 func Bytes(name string, b []byte) Content {
-	return ReaderAt(name, bytes.NewReader(b), int64(len(b)))
+	return Content{Name: name, Size: int64(len(b)), Open: func() (io.ReadCloser, error) { return memory{bytes.NewReader(b)}, nil }}
 }
+
+type memory struct{ *bytes.Reader }
+
+func (memory) Close() error { return nil }
 
 // ReaderAt is the first size bytes of r.
 func ReaderAt(name string, r io.ReaderAt, size int64) Content {
@@ -128,6 +137,22 @@ func Reader(name string, r io.Reader, size int64) Content {
 		}
 		return io.NopCloser(r), nil
 	}}
+}
+
+// copyTo reads the whole content.
+func (c *Content) copyTo(ctx context.Context, w io.Writer, stall time.Duration) error {
+	watch := newWatchdog(ctx, stall)
+	defer watch.stop()
+	r, err := c.open(watch.ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	n, err := io.Copy(w, io.LimitReader(watchedReader{watch, r}, c.Size+1))
+	if err == nil && n != c.Size {
+		err = fmt.Errorf("%w: %s isn't %d bytes long", ErrContentChanged, c.Name, c.Size)
+	}
+	return err
 }
 
 // prepare completes and checks c at the beginning of an upload.

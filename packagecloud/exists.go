@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strings"
+	"io"
 
 	"github.com/packagecloud-go/sdk/internal/packagefile"
 )
@@ -21,10 +21,7 @@ func (u *upload) before(ctx context.Context) (*Package, error) {
 		return nil, err
 	}
 	if u.options.IfExists == Replace {
-		if u.typ == packagefile.Java && u.group == "" {
-			return nil, existsError(pkg, "the archive doesn't tell its group, so that it may be another's; set UploadOptions.Coordinates", nil)
-		}
-		return nil, u.delete(ctx, pkg)
+		return nil, u.delete(ctx, pkg, nil)
 	}
 	return u.skip(ctx, pkg, nil)
 }
@@ -44,23 +41,30 @@ func (u *upload) skip(ctx context.Context, pkg *Package, refusal error) (*Packag
 }
 
 // delete removes the old package once it is sure that the new one can be read.
-func (u *upload) delete(ctx context.Context, pkg *Package) error {
-	if _, err := u.digest("sha256", sha256.New()); err != nil {
+func (u *upload) delete(ctx context.Context, pkg *Package, refusal error) error {
+	if u.typ == packagefile.Java && u.group == "" {
+		return existsError(pkg, "the archive doesn't tell its group, so that it may be another's; set UploadOptions.Coordinates", refusal)
+	}
+	_, err := u.digest(ctx, "sha256", sha256.New())
+	for i := 0; err == nil && i < len(u.sources); i++ {
+		err = u.sources[i].copyTo(ctx, io.Discard, u.repo.client.stall)
+	}
+	if err != nil {
 		return fmt.Errorf("packagecloud: nothing was replaced: %w", err)
 	}
 	switch err := u.repo.Delete(ctx, pkg); {
 	case err == nil || errors.Is(err, ErrNotFound):
-	case ambiguous(err):
+	case errors.Is(err, ErrUnknownOutcome):
 		return fmt.Errorf("packagecloud: %s may be deleted, and nothing was sent in its place; upload again: %w", pkg.Filename, err)
 	default:
 		return fmt.Errorf("packagecloud: %s was not replaced: %w", pkg.Filename, err)
 	}
-	u.deleted = true
+	u.deleted = pkg
 	return nil
 }
 
 func (u *upload) afterDelete(err error) error {
-	if !u.deleted {
+	if u.deleted == nil {
 		return err
 	}
 	return fmt.Errorf("packagecloud: the old %s was deleted and the new one has not certainly arrived; upload it again: %w", u.content.Name, err)
@@ -68,27 +72,20 @@ func (u *upload) afterDelete(err error) error {
 
 // renamed carries out IfExists when the server found a duplicate that before
 // didn't, because it is listed under a name that the file doesn't tell. What
-// has the same checksum in the same place is the one; it is searched in the
-// whole distribution.
+// has the same checksum in the same place is the one.
 func (u *upload) renamed(ctx context.Context, refusal error, send func() (*Package, error)) (*Package, error) {
-	sum, err := u.digest("sha256", sha256.New())
-	if err != nil {
+	pkg, err := u.findSum(ctx)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w; looking for it: %w", refusal, err)
+	case pkg == nil:
+		return nil, fmt.Errorf("packagecloud: %s exists under another name or with other content: %w", u.content.Name, refusal)
+	case u.options.IfExists == Skip:
+		pkg.Existed = true
+		return pkg, nil
+	}
+	if err := u.delete(ctx, pkg, refusal); err != nil {
 		return nil, err
 	}
-	for pkg, err := range u.repo.search(ctx, "", u.place.name) {
-		if err != nil {
-			return nil, fmt.Errorf("%w; looking for it: %w", refusal, err)
-		}
-		if strings.EqualFold(pkg.SHA256, sum) && u.inNamespace(pkg) && inDistribution(pkg, u.place.name) {
-			if u.options.IfExists == Skip {
-				pkg.Existed = true
-				return pkg, nil
-			}
-			if err := u.delete(ctx, pkg); err != nil {
-				return nil, err
-			}
-			return send()
-		}
-	}
-	return nil, fmt.Errorf("packagecloud: %s exists under another name or with other content: %w", u.content.Name, refusal)
+	return send()
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"io/fs"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -214,4 +216,139 @@ func TestIfExists_ReplaceWithAFileThatCannotBeReadDeletesNothing(t *testing.T) {
 		t.Errorf("the requests were %+v", f.requests(""))
 	}
 	f.stored(t, 1)
+}
+
+// A file may be called after another version than the one that it holds.
+func TestIfExists_PackageThatTheFileIsOnlyNamedAfterIsNotIt(t *testing.T) {
+	for _, mode := range []packagecloud.IfExists{packagecloud.Skip, packagecloud.Replace} {
+		f := setup(t)
+		f.add(t, "ubuntu/jammy", demo, packagefiletest.Deb("demo", "1.0", "amd64"))
+		pkg, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, packagefiletest.Deb("demo", "1.1", "amd64")), ifExists(mode))
+		if err != nil || pkg.Existed || pkg.Filename != "demo_1.1_amd64.deb" {
+			t.Errorf("%+v, %v", pkg, err)
+		}
+		if n := len(f.requests("DELETE")); n != 0 {
+			t.Errorf("%d deletions", n)
+		}
+		f.stored(t, 2)
+	}
+}
+
+func TestIfExists_ReplaceWithASourceFileThatCannotBeReadDeletesNothing(t *testing.T) {
+	dsc, files := packagefiletest.DSC("demo", "1.0-1")
+	options := &packagecloud.UploadOptions{Distribution: "ubuntu/jammy"}
+	for _, file := range files {
+		options.SourceFiles = append(options.SourceFiles, packagecloud.Bytes(file.Name, []byte(file.Content)))
+	}
+	f := setup(t)
+	upload := func() error {
+		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes("demo_1.0-1.dsc", dsc), options)
+		return err
+	}
+	if err := upload(); err != nil {
+		t.Fatal(err)
+	}
+	options.IfExists = packagecloud.Replace
+	good := options.SourceFiles[1]
+	for want, bad := range map[error]packagecloud.Content{
+		fs.ErrPermission:               {Name: good.Name, Size: good.Size, Open: func() (io.ReadCloser, error) { return nil, fs.ErrPermission }},
+		packagecloud.ErrContentChanged: {Name: good.Name, Size: good.Size + 1, Open: good.Open},
+		packagecloud.ErrNotReplayable:  packagecloud.Reader(good.Name, strings.NewReader("x"), 1),
+	} {
+		options.SourceFiles[1] = bad
+		f.want(t, upload(), want)
+		if n := len(f.requests("DELETE")); n != 0 {
+			t.Errorf("%v: %d deletions", want, n)
+		}
+		f.stored(t, 1)
+	}
+	options.SourceFiles[1] = good
+	if err := upload(); err != nil {
+		t.Error(err)
+	}
+	f.stored(t, 1)
+}
+
+func TestIfExists_ReplaceLeavesAPackageOfAnotherTypeWithTheSameBytes(t *testing.T) {
+	gem := packagefiletest.Gem("demo", "1.0")
+	sum := sha256.Sum256(gem)
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == "GET" && r.URL.Query().Get("q") != "":
+			io.WriteString(w, "[]")
+		case r.Method == "GET":
+			io.WriteString(w, `[{"filename":"backup-1.0.bin","type":"anyfile","distro_version":"anyfile/1","sha256sum":"`+hex.EncodeToString(sum[:])+`","destroy_url":"/api/v1/repos/acme/main/anyfile/1/backup-1.0.bin"}]`)
+		case r.Method == "DELETE":
+			t.Errorf("%s is deleted", r.URL.Path)
+			io.WriteString(w, "{}")
+		default:
+			io.Copy(io.Discard, r.Body)
+			w.WriteHeader(422)
+			io.WriteString(w, `{"filename":["has already been taken"]}`)
+		}
+	})
+	_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes("demo-1.0.gem", gem), &packagecloud.UploadOptions{IfExists: packagecloud.Replace})
+	if !errors.Is(err, packagecloud.ErrExists) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// The list lags behind, and what was uploaded is not stored.
+func TestIfExists_ReplacedPackageThatIsStillListedIsNotTheNewOne(t *testing.T) {
+	const content = "content"
+	sum := sha256.Sum256([]byte(content))
+	for _, listed := range []string{hex.EncodeToString(sum[:]), strings.Repeat("0", 64)} {
+		posts := 0
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "distributions.json"):
+				io.WriteString(w, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+			case r.Method == "GET":
+				io.WriteString(w, `[{"filename":"`+demo+`","type":"deb","distro_version":"ubuntu/jammy","sha256sum":"`+listed+`","created_at":"2020-01-24T05:35:34.000Z"}]`)
+			case r.Method == "DELETE":
+				io.WriteString(w, "{}")
+			default:
+				io.Copy(io.Discard, r.Body)
+				if posts++; posts == 1 {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(201)
+				io.WriteString(w, `{"filename":"`+demo+`"}`)
+			}
+		})
+		if _, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, []byte(content)), ifExists(packagecloud.Replace)); err != nil || posts != 2 {
+			t.Errorf("%d uploads, %v", posts, err)
+		}
+	}
+}
+
+func TestIfExists_ReplaceWhoseDeletionMayBeDoneSaysSo(t *testing.T) {
+	for name, second := range map[string]func(r *http.Request) (*http.Response, error){
+		"401": func(r *http.Request) (*http.Response, error) { return reply(r, 401, "{}"), nil },
+		"402": func(r *http.Request) (*http.Response, error) { return reply(r, 402, "{}"), nil },
+		"no connection": func(r *http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+		},
+		"500 for ever": func(r *http.Request) (*http.Response, error) { return reply(r, 500, ""), nil },
+	} {
+		deletions := 0
+		f := setup(t, packagecloud.WithRotationWait(0), packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Method == "DELETE" {
+				if deletions++; deletions > 1 {
+					return second(r)
+				}
+			}
+			return http.DefaultTransport.RoundTrip(r)
+		})}))
+		pkg := f.add(t, "ubuntu/jammy", demo, []byte("old"))
+		f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", LoseAnswer: true})
+		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("new")), ifExists(packagecloud.Replace))
+		f.want(t, err, packagecloud.ErrUnknownOutcome)
+		if !strings.Contains(err.Error(), "may be deleted, and nothing was sent in its place") || len(f.requests("POST")) != 0 {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+		deletions = 0
+		f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", LoseAnswer: true})
+		f.want(t, f.repo.Delete(t.Context(), pkg), packagecloud.ErrUnknownOutcome)
+	}
 }

@@ -55,11 +55,16 @@ var (
 	retryLate = http.Header{"Retry-After": {"3600"}}
 )
 
+// meanwhile is how long a server works before it fails, so that it has got all
+// of a small package.
+const meanwhile = 100 * time.Millisecond
+
 // refusals are the rows of what the server answers to an upload and to small
 // requests.
 func refusals() []*fault {
 	unauthorized := []error{packagecloud.ErrUnauthorized}
 	exists := []error{packagecloud.ErrInvalid, packagecloud.ErrExists}
+	unknown := []error{packagecloud.ErrUnknownOutcome}
 	return []*fault{
 		{
 			name: "401: the token is wrong",
@@ -150,6 +155,18 @@ func refusals() []*fault {
 			name: "422 with the messages under error", inject: invalid(`{"error":["has already been taken"]}`),
 			says: "error: has already been taken", is: exists, status: 422, requests: "GET 1, POST 1",
 		}, {
+			name: "422: the plan is full, with the message under error", inject: invalid(`{"error":["payment required"]}`),
+			says: "error: payment required", is: []error{packagecloud.ErrInvalid, packagecloud.ErrPaymentRequired}, status: 422, requests: "GET 1, POST 1",
+		}, {
+			name: "408: the server says that the upload took too long", inject: []packagecloudtest.Fault{{Method: "POST", Status: 408}},
+			requests: "GET 2-4, POST 2", stored: 1,
+		}, {
+			name: "417: the server doesn't take a question before a large file", inject: []packagecloudtest.Fault{{Method: "POST", Status: 417}},
+			do: (*scene).uploadLarge, requests: "GET 1, POST 2", stored: 1,
+		}, {
+			name: "425: the server won't do it yet", inject: []packagecloudtest.Fault{{Method: "POST", Status: 425}},
+			requests: "GET 1, POST 2", stored: 1,
+		}, {
 			name: "429 as HTML: the plan's bandwidth or storage is spent", inject: []packagecloudtest.Fault{{Method: "POST", Status: 429}},
 			says: "no bandwidth or storage left", is: []error{packagecloud.ErrQuota}, status: 429, requests: "GET 1, POST 1",
 		}, {
@@ -166,14 +183,18 @@ func refusals() []*fault {
 			do:   (*scene).info,
 			says: "503 Service Unavailable", status: 503, requests: "GET 1",
 		}, {
-			name: "503 with a Retry-After of an hour, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 503, Header: retryLate}},
-			says: "503 Service Unavailable", status: 503, requests: "GET 2-4, POST 1",
+			name: "503 with a Retry-After of an hour, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 503, Header: retryLate, Delay: meanwhile}},
+			says: "the outcome is unknown ... 503 Service Unavailable", is: unknown, status: 503, requests: "GET 4, POST 1",
 		}, {
 			name: "500 as HTML, once, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 500}},
 			requests: "GET 2-4, POST 2", stored: 1,
 		}, {
-			name: "500 as HTML, for ever, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 500, Times: -1}},
-			says: "after 5 tries ... 500 Internal Server Error", status: 500, requests: "GET 6-16, POST 5",
+			name: "500 as HTML, for ever, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 500, Times: -1, Delay: meanwhile}},
+			says: "the outcome is unknown ... not listed in acme/main after 5 tries ... 500 Internal Server Error", is: unknown, status: 500, requests: "GET 16, POST 5",
+		}, {
+			name: "500 as HTML, for ever, before the body of a large file was sent", inject: []packagecloudtest.Fault{{Method: "POST", Status: 500, Times: -1}},
+			do:   (*scene).uploadLarge,
+			says: "not listed in acme/main after 5 tries ... 500 Internal Server Error", status: 500, requests: "GET 6, POST 5",
 		}, {
 			name: "500 as HTML, once, to a read", inject: []packagecloudtest.Fault{{Status: 500}},
 			do: (*scene).info, requests: "GET 2",
@@ -239,7 +260,7 @@ func breaks() []*fault {
 		}, {
 			name: "the answer gets lost, and the package is never listed", inject: []packagecloudtest.Fault{lost, unlisted(-1)},
 			says: "the outcome is unknown ... has already been taken", is: []error{packagecloud.ErrUnknownOutcome, packagecloud.ErrExists, packagecloud.ErrInvalid}, status: 422,
-			requests: "GET 7, POST 2", stored: 1,
+			requests: "GET 8, POST 2", stored: 1,
 		}, {
 			name: "the answer gets lost, and the look-up fails", inject: []packagecloudtest.Fault{lost, {Path: searchPath, Status: 500, Times: -1}},
 			says: "the outcome is unknown: " + demo + " may be in acme/main", is: []error{packagecloud.ErrUnknownOutcome}, status: 500,
@@ -256,7 +277,53 @@ func breaks() []*fault {
 			do: func(s *scene) error {
 				return s.upload(packagecloud.Reader(demo, strings.NewReader("content"), 7), jammy)
 			},
-			says: "can be read only once", is: []error{packagecloud.ErrNotReplayable}, requests: "GET 4, POST 1",
+			says: "the outcome is unknown ... can be read only once", is: []error{packagecloud.ErrUnknownOutcome, packagecloud.ErrNotReplayable}, requests: "GET 4, POST 1",
+		}, {
+			name: "the answer gets lost, the package isn't listed, and the plan doesn't allow the repeat", inject: []packagecloudtest.Fault{lost, unlisted(-1), {Method: "POST", Status: 402}},
+			says: "the outcome is unknown: " + demo + " may be in acme/main ... payment required", is: []error{packagecloud.ErrUnknownOutcome, packagecloud.ErrPaymentRequired}, status: 402,
+			requests: "GET 4, POST 2", stored: 1,
+		}, {
+			name: "the answer gets lost, the package isn't listed, and the token is revoked before the repeat", inject: []packagecloudtest.Fault{lost, unlisted(-1), post}, then: "revoke",
+			says: "the outcome is unknown ... the server doesn't know the token", is: []error{packagecloud.ErrUnknownOutcome, packagecloud.ErrUnauthorized}, status: 401,
+			requests: "GET 4, POST 2", stored: 1,
+		}, {
+			name: "the answer gets lost, the package isn't listed, and the caller leaves while the body is sent again", inject: []packagecloudtest.Fault{lost, unlisted(-1)},
+			do: func(s *scene) error {
+				options, try := *jammy, 0
+				options.Progress = func(sent, _ int64) {
+					if sent == 0 {
+						try++
+					} else if try == 2 {
+						s.leave()
+					}
+				}
+				return s.upload(largeDemo(), &options)
+			},
+			says: "the outcome is unknown ... context canceled", is: []error{packagecloud.ErrUnknownOutcome, context.Canceled}, requests: "GET 4, POST 2", stored: 1,
+		}, {
+			name: "IfExists is Skip, and the same content is there", have: []stock{{"ubuntu/jammy", demo, []byte("content")}},
+			do: func(s *scene) error {
+				pkg, err := s.repo.Upload(s.ctx, packagecloud.Bytes(demo, []byte("content")), ifExists(packagecloud.Skip))
+				if err == nil && !pkg.Existed {
+					s.t.Errorf("it is said to be uploaded: %+v", pkg)
+				}
+				return err
+			},
+			requests: "GET 2", stored: 1,
+		}, {
+			name: "IfExists is Skip, and other content is there", have: theirs,
+			do: func(s *scene) error {
+				return s.upload(packagecloud.Bytes(demo, []byte("content")), ifExists(packagecloud.Skip))
+			},
+			says: "is in ubuntu/jammy already, and its content is another", is: []error{packagecloud.ErrExists}, requests: "GET 2", stored: 1,
+		}, {
+			name: "IfExists is Replace, the answer to the deletion gets lost, and the plan doesn't allow its repeat", have: theirs,
+			inject: []packagecloudtest.Fault{{Method: "DELETE", LoseAnswer: true}, {Method: "DELETE", Status: 402}},
+			do: func(s *scene) error {
+				return s.upload(packagecloud.Bytes(demo, []byte("content")), ifExists(packagecloud.Replace))
+			},
+			says: demo + " may be deleted, and nothing was sent in its place ... the outcome is unknown ... payment required",
+			is:   []error{packagecloud.ErrUnknownOutcome, packagecloud.ErrPaymentRequired}, status: 402, requests: "DELETE 2, GET 2",
 		}, {
 			name: "IfExists is Replace, and the new package is refused after the old one was deleted", have: theirs, inject: []packagecloudtest.Fault{{Method: "POST", Status: 402}},
 			do: func(s *scene) error {
@@ -388,6 +455,20 @@ func files() []*fault {
 			says: "the content changed", is: []error{packagecloud.ErrContentChanged}, requests: "GET 1, POST 1",
 		})
 	}
+	rows = append(rows, &fault{
+		name: "the file is touched after an answer got lost", inject: []packagecloudtest.Fault{notDone},
+		do: func(s *scene) error {
+			return s.uploadFile(func(path string, _ *packagecloud.UploadOptions) {
+				once := sync.OnceFunc(func() { s.try(changes["is touched"](path)) })
+				s.tried = func(r *http.Request) {
+					if r.Method == "POST" {
+						once()
+					}
+				}
+			})
+		},
+		says: "the outcome is unknown ... the content changed", is: []error{packagecloud.ErrUnknownOutcome, packagecloud.ErrContentChanged}, requests: "GET 4, POST 2",
+	})
 	wrong := []error{packagecloud.ErrInvalid}
 	return append(rows, []*fault{
 		{

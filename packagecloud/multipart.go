@@ -63,7 +63,6 @@ func newForm(fields map[string]string, files []part) *form {
 // transfer is what happens to the bodies of one upload, over all tries.
 type transfer struct {
 	progress func(sent, total int64) // may be nil
-	tee      io.Writer               // of the only content, if it can be read once; may be nil
 
 	mu      sync.Mutex
 	current *formBody // the last one opened
@@ -106,6 +105,9 @@ func (f *form) open(t *transfer, watch *watchdog) (io.ReadCloser, error) {
 	return body, nil
 }
 
+// maxEmptyReads is how many reads in a row may return nothing, as in bufio.
+const maxEmptyReads = 100
+
 // formBody reads a form.
 type formBody struct {
 	form     *form
@@ -121,6 +123,7 @@ type formBody struct {
 	sent    int64 // of all contents
 	current io.ReadCloser
 	closed  bool
+	empty   int // reads in a row that gave nothing
 }
 
 func (b *formBody) Read(p []byte) (int, error) {
@@ -174,19 +177,16 @@ func (b *formBody) next() {
 // readContent reads on in c, and at its end makes sure that it is the end.
 func (b *formBody) readContent(c *Content, p []byte) (n int, done bool, err error) {
 	if b.current == nil {
-		if b.current, err = c.Open(); err != nil {
+		if b.current, err = c.open(b.watch.ctx); err != nil {
 			return 0, false, err
-		}
-		if c.once {
-			b.current = newInterruptible(b.watch.ctx, b.current)
 		}
 	}
 	left := c.Size - b.offset
 	if left > 0 {
 		n, err = b.current.Read(p[:min(int64(len(p)), left)])
 		b.offset += int64(n)
-		if b.transfer.tee != nil && c.once {
-			b.transfer.tee.Write(p[:n])
+		if c.tee != nil {
+			c.tee.Write(p[:n])
 		}
 		if err == io.EOF && b.offset < c.Size {
 			return n, false, fmt.Errorf("%w: %s ended after %d of %d bytes", ErrContentChanged, c.Name, b.offset, c.Size)
@@ -194,12 +194,17 @@ func (b *formBody) readContent(c *Content, p []byte) (n int, done bool, err erro
 		if err != nil && err != io.EOF {
 			return n, false, err
 		}
+		if n > 0 {
+			b.empty = 0
+		} else if b.empty++; b.empty == maxEmptyReads && len(p) > 0 {
+			return 0, false, io.ErrNoProgress
+		}
 		if b.offset < c.Size {
 			return n, false, nil
 		}
 	}
 	var extra [1]byte
-	for range 100 { // readers may return nothing for a while
+	for range maxEmptyReads {
 		m, err := b.current.Read(extra[:])
 		if m > 0 {
 			return n, false, fmt.Errorf("%w: %s is longer than %d bytes", ErrContentChanged, c.Name, c.Size)

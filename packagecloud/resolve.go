@@ -8,15 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/packagecloud-go/sdk/internal/packagefile"
 )
-
-// clockSlack is how far the server's clock may be behind.
-const clockSlack = 2 * time.Minute
 
 // find returns the package that the upload makes or made, or nil.
 func (u *upload) find(ctx context.Context) (*Package, error) {
@@ -25,12 +21,39 @@ func (u *upload) find(ctx context.Context) (*Package, error) {
 			if err != nil {
 				return nil, err
 			}
-			if pkg.Filename == name && (pkg.Type == "" || pkg.Type == u.typ) && inDistribution(pkg, u.place.name) && u.inNamespace(pkg) {
+			if pkg.Filename == name && u.fits(pkg) {
 				return pkg, nil
 			}
 		}
 	}
 	return nil, nil
+}
+
+// findSum finds the package by its checksum, where the server names it as nothing
+// in the file tells. It is searched in the whole distribution.
+func (u *upload) findSum(ctx context.Context) (*Package, error) {
+	sum, err := u.digest(ctx, "sha256", sha256.New())
+	if err != nil {
+		return nil, err
+	}
+	for pkg, err := range u.repo.search(ctx, "", u.place.name) {
+		if err != nil {
+			return nil, err
+		}
+		if strings.EqualFold(pkg.SHA256, sum) && pkg.Type != "" && u.fits(pkg) {
+			return pkg, nil
+		}
+	}
+	return nil, nil
+}
+
+// fits reports whether pkg, whatever its name, is where the upload's package
+// belongs. The one that Replace deleted may be listed for a while.
+func (u *upload) fits(pkg *Package) bool {
+	if old := u.deleted; old != nil && pkg.Filename == old.Filename && pkg.CreatedAt.Equal(old.CreatedAt) && pkg.SHA256 == old.SHA256 {
+		return false
+	}
+	return (pkg.Type == "" || pkg.Type == u.typ) && inDistribution(pkg, u.place.name) && u.inNamespace(pkg)
 }
 
 // inNamespace tells packages of one file name apart: npm packages by scope, Java
@@ -67,10 +90,10 @@ func (u *upload) compare(ctx context.Context, pkg *Package) (sameness, *Package,
 	switch {
 	case pkg.SHA256 != "":
 		want = pkg.SHA256
-		have, err = u.digest("sha256", sha256.New())
+		have, err = u.digest(ctx, "sha256", sha256.New())
 	case pkg.SHA512 != "":
 		want = pkg.SHA512
-		have, err = u.digest("sha512", sha512.New())
+		have, err = u.digest(ctx, "sha512", sha512.New())
 	default:
 		return unknown, pkg, nil
 	}
@@ -122,7 +145,13 @@ func (u *upload) probe(ctx context.Context) error {
 // the duplicate may be our own.
 func (u *upload) resolveDuplicate(ctx context.Context, refusal error) (*Package, error) {
 	pkg, err := u.lookUp(ctx, refusal)
-	if pkg == nil && err == nil {
+	if pkg != nil || err != nil {
+		return pkg, err
+	}
+	if pkg, err = u.findSum(ctx); err != nil {
+		return nil, u.unknown(fmt.Errorf("%w; looking for it: %w", refusal, err))
+	}
+	if pkg == nil {
 		err = fmt.Errorf("%w: the server says that %s exists but doesn't list it: %w", ErrUnknownOutcome, u.content.Name, refusal)
 	}
 	return pkg, err
@@ -150,67 +179,86 @@ func (u *upload) judge(ctx context.Context, pkg *Package, refusal error) (*Packa
 // foreign tells what speaks against a package that has no checksum being the one
 // that was uploaded.
 func (u *upload) foreign(ctx context.Context, pkg *Package) error {
-	if !pkg.CreatedAt.After(u.started.Add(-clockSlack)) {
-		return errors.New("it was created before, or nobody knows when")
-	}
-	size, err := u.repo.client.sizeOf(ctx, pkg)
+	size, err := u.sizeOf(ctx, pkg)
 	if err != nil {
 		return err
 	}
 	if size != u.content.Size {
 		return errors.New("its size is another or unknown")
 	}
-	account, err := u.repo.client.account(ctx)
+	account, now, err := u.repo.client.account(ctx)
 	if err != nil {
 		return err
 	}
 	if account == "" || !strings.EqualFold(pkg.Uploader, account) {
 		return errors.New("its uploader is another or unknown")
 	}
+	// By the server's clock alone, which dates its answers to the second.
+	if pkg.CreatedAt.IsZero() || now.IsZero() || now.Sub(pkg.CreatedAt) > time.Since(u.started)+time.Second {
+		return errors.New("it was created before, or nobody knows when")
+	}
 	return nil
 }
 
-// sizeOf returns a package's size, 0 if it can't be known. Where lists and
-// details don't have it (alpine), the first byte of the content tells.
-func (c *Client) sizeOf(ctx context.Context, pkg *Package) (int64, error) {
-	if pkg.Size > 0 || pkg.DownloadURL.IsZero() {
+// sizeOf returns the size of a package's file, 0 if it can't be known. Where lists
+// and details don't have it (alpine), or that of the source files with it (dsc),
+// the first byte of the content tells.
+func (u *upload) sizeOf(ctx context.Context, pkg *Package) (int64, error) {
+	if pkg.Size > 0 && u.typ != packagefile.DSC || pkg.DownloadURL.IsZero() {
 		return pkg.Size, nil
 	}
+	c := u.repo.client
 	address, credential, err := pkg.DownloadURL.split()
 	if err != nil {
 		return 0, err
 	}
-	resp, err := c.once(ctx, request{
+	r := request{
 		method: http.MethodGet, readOnly: true, url: address.String(), credential: credential, subject: pkg.Filename,
 		endpoint: "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",
 		header:   http.Header{"Accept-Encoding": {"identity"}, "Range": {"bytes=0-0"}},
-	})
-	if err != nil {
-		return 0, err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusPartialContent {
-		return max(0, resp.ContentLength), nil
+	for try := 1; ; try++ {
+		resp, err := c.once(ctx, r)
+		if err == nil {
+			resp.Body.Close() // all of it, if the server ignores the range
+			return totalSize(resp), nil
+		}
+		pause, again := c.again(ctx, r, err, try)
+		if !again {
+			return 0, err
+		}
+		if sleep(ctx, pause) != nil {
+			return 0, contextError(ctx, err)
+		}
 	}
-	_, total, _ := strings.Cut(resp.Header.Get("Content-Range"), "/")
-	size, err := strconv.ParseInt(total, 10, 64)
-	if err != nil {
-		return 0, nil // "*" is unknown
-	}
-	return size, nil
 }
 
-// account returns the name of the token's owner, "" if it can't be known. No
-// endpoint tells it, but the list of repositories has the owner's alone.
-func (c *Client) account(ctx context.Context) (string, error) {
-	for repo, err := range c.Repositories(ctx, &RepositoriesOptions{ListOptions: ListOptions{PerPage: 1, AllowChange: true}}) {
-		if err != nil {
-			return "", err
-		}
-		owner, _, _ := strings.Cut(repo.FullName, "/")
-		return owner, nil
+// totalSize reads the size of the whole in the answer to a request for a part; 0
+// is unknown.
+func totalSize(resp *http.Response) int64 {
+	if resp.StatusCode != http.StatusPartialContent {
+		return max(0, resp.ContentLength)
 	}
-	return "", nil
+	_, total, _ := contentRange(resp.Header.Get("Content-Range"))
+	return total
+}
+
+// account returns the name of the token's owner, "" if it can't be known, and the
+// server's time, zero if it doesn't say. No endpoint tells the name, but the list of
+// repositories has the owner's alone.
+func (c *Client) account(ctx context.Context) (owner string, now time.Time, err error) {
+	var repos []RepositoryInfo
+	header, err := c.call(ctx, request{
+		method: http.MethodGet, readOnly: true, url: "/api/v1/repos.json?per_page=1", endpoint: "/api/v1/repos.json",
+	}, &repos)
+	if err != nil {
+		return "", now, err
+	}
+	if len(repos) > 0 {
+		owner, _, _ = strings.Cut(repos[0].FullName, "/")
+	}
+	now, _ = http.ParseTime(header.Get("Date"))
+	return owner, now, nil
 }
 
 // existsError is ErrExists, with the reason and the server's refusal, if any.

@@ -1,12 +1,18 @@
 package packagecloud_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
 	"github.com/packagecloud-go/sdk/packagecloud"
 	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
 )
@@ -51,6 +57,8 @@ func TestUpload_LostAnswerWithoutAChecksumIsJudgedByWhatIsKnown(t *testing.T) {
 		"alpine, no content":        {alpine, content, answer(404, ""), false},
 		"alpine, no address":        {alpine, "/search.json", rewrite(`"download_url":"[^"]*"`, `"download_url":""`), false},
 		"created long before":       {jammy, details, rewrite(created, `"created_at":"2020-01-24T05:35:34.000Z"`), false},
+		"created just before":       {jammy, details, rewrite(created, `"created_at":"`+time.Now().Add(-3*time.Second).UTC().Format(time.RFC3339Nano)+`"`), false},
+		"server without a clock":    {jammy, "/repos.json", func(r *http.Request, body string) *http.Response { return reply(r, 200, body) }, false},
 		"created nobody knows when": {jammy, details, rewrite(created, `"created_at":null`), false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,5 +114,98 @@ func TestUpload_DuplicateAfterOwnLostTryIsSuccess(t *testing.T) {
 		if got := statuses(f.requests("POST")); !slices.Equal(got, []int{0, 422}) {
 			t.Errorf("the answers were %v", got)
 		}
+	}
+}
+
+func TestUpload_LostAnswerOfADSCIsJudgedByTheSizeOfTheDSC(t *testing.T) {
+	dsc, files := packagefiletest.DSC("demo", "1.0-1")
+	options := &packagecloud.UploadOptions{Distribution: "ubuntu/jammy"}
+	for _, file := range files {
+		options.SourceFiles = append(options.SourceFiles, packagecloud.Bytes(file.Name, []byte(file.Content)))
+	}
+	f := setup(t)
+	f.srv.Inject(packagecloudtest.Fault{Method: "POST", LoseAnswer: true})
+	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes("demo_1.0-1.dsc", dsc), options); err != nil {
+		t.Error(err)
+	}
+	f.stored(t, 1)
+}
+
+func TestUpload_SizeIsAskedForAgain(t *testing.T) {
+	for name, fault := range map[string]packagecloudtest.Fault{
+		"503":             {Path: "/acme/main/packages/**", Status: 503},
+		"reset":           {Path: "/acme/main/packages/**", Reset: true},
+		"502 at the host": {Host: packagecloudtest.HostDownload, Status: 502},
+	} {
+		f := setup(t)
+		f.srv.Inject(packagecloudtest.Fault{Method: "POST", LoseAnswer: true})
+		f.srv.Inject(fault)
+		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes("demo-1.0-r0.apk", []byte("\x1f\x8b 2345")), &packagecloud.UploadOptions{Type: "alpine", Distribution: "alpine/v3.20"})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A file may be called after another version than the one that it holds.
+func TestUpload_LostAnswerIsJudgedByTheNameInThePackage(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, packagefiletest.Deb("demo", "1.0", "amd64"))
+	f.srv.Inject(packagecloudtest.Fault{Method: "POST", LoseAnswer: true})
+	pkg, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, packagefiletest.Deb("demo", "1.1", "amd64")), jammy)
+	if err != nil || pkg.Filename != "demo_1.1_amd64.deb" {
+		t.Errorf("%+v, %v", pkg, err)
+	}
+	f.stored(t, 2)
+}
+
+// The server names the package as nothing in the file tells, so that it is found
+// by its checksum only.
+func TestUpload_LostAnswerOfAPackageUnderAnotherNameIsFoundByItsChecksum(t *testing.T) {
+	content := []byte("content")
+	sum := sha256.Sum256(content)
+	posts := 0
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "distributions.json"):
+			io.WriteString(w, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+		case r.Method == "GET" && (r.URL.Query().Get("q") != "" || posts == 0):
+			io.WriteString(w, "[]")
+		case r.Method == "GET":
+			io.WriteString(w, `[{"filename":"`+demo+`","type":"deb","distro_version":"ubuntu/jammy","sha256sum":"`+hex.EncodeToString(sum[:])+`"}]`)
+		default:
+			io.Copy(io.Discard, r.Body)
+			if posts++; posts == 1 {
+				panic(http.ErrAbortHandler)
+			}
+			w.WriteHeader(422)
+			io.WriteString(w, `{"filename":["has already been taken"]}`)
+		}
+	})
+	pkg, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes("build-output.deb", content), jammy)
+	if err != nil || pkg.Filename != demo || pkg.Existed || posts != 2 {
+		t.Errorf("%d uploads, %+v, %v", posts, pkg, err)
+	}
+}
+
+func TestUpload_SourceThatCanBeReadOnceIsNotInTheChecksum(t *testing.T) {
+	content := []byte("content")
+	sum := sha256.Sum256(content)
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "distributions.json"):
+			io.WriteString(w, `{"dsc":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+		case r.Method == "GET":
+			io.WriteString(w, `[{"filename":"demo_1.0-1.dsc","type":"dsc","distro_version":"ubuntu/jammy","sha256sum":"`+hex.EncodeToString(sum[:])+`"}]`)
+		default:
+			io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		}
+	})
+	_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Reader("demo_1.0-1.dsc", bytes.NewReader(content), 7), &packagecloud.UploadOptions{
+		Distribution: "ubuntu/jammy", SourceFiles: []packagecloud.Content{packagecloud.Reader("demo_1.0.orig.tar.gz", strings.NewReader("abc"), 3)},
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

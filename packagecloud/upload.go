@@ -68,6 +68,7 @@ type UploadOptions struct {
 type upload struct {
 	repo    *Repository
 	content Content
+	sources []Content // of a dsc
 	options UploadOptions
 
 	typ     string
@@ -80,7 +81,7 @@ type upload struct {
 	transfer transfer
 	sent     hash.Hash         // of content that can be read once
 	sums     map[string]string // computed when they are needed
-	deleted  bool              // the old package, by Replace
+	deleted  *Package          // the old package, by Replace
 }
 
 // Upload adds a package to the repository and returns what the server made of
@@ -100,7 +101,7 @@ func (r *Repository) Upload(ctx context.Context, content Content, options *Uploa
 	if options != nil {
 		u.options = *options
 	}
-	if err := u.prepare(content); err != nil {
+	if err := u.prepare(ctx, content); err != nil {
 		return nil, err
 	}
 	pkg, err := u.run(ctx)
@@ -114,7 +115,7 @@ func (r *Repository) Upload(ctx context.Context, content Content, options *Uploa
 }
 
 // prepare finds out what can be known without the server.
-func (u *upload) prepare(content Content) (err error) {
+func (u *upload) prepare(ctx context.Context, content Content) (err error) {
 	if u.options.IfExists < Fail || u.options.IfExists > Replace {
 		return fmt.Errorf("packagecloud: UploadOptions.IfExists is %d; it must be Fail, Skip or Replace", u.options.IfExists)
 	}
@@ -130,41 +131,60 @@ func (u *upload) prepare(content Content) (err error) {
 	u.sums, u.names = map[string]string{}, []string{u.content.Name}
 	if u.content.once {
 		u.sent = sha256.New()
-		u.transfer.tee = u.sent
+		u.content.tee = u.sent
+	}
+	for _, source := range u.options.SourceFiles {
+		if source, err = source.prepare(); err != nil {
+			return err
+		}
+		if source.once && u.options.IfExists == Replace {
+			return fmt.Errorf("%w (IfExists has to read it first)", ErrNotReplayable)
+		}
+		u.sources = append(u.sources, source)
 	}
 	u.transfer.progress = u.options.Progress
-	return u.inspect()
+	return u.inspect(ctx)
 }
 
 // inspect determines the package's type and the name that the server will give
 // it, by looking into it where that can be done.
-func (u *upload) inspect() error {
+func (u *upload) inspect(ctx context.Context) error {
 	u.typ = u.options.Type
-	var at io.ReaderAt
+	at := io.ReaderAt(strings.NewReader(""))
+	watch := newWatchdog(ctx, u.repo.client.stall)
+	defer watch.stop()
 	if !u.content.once {
-		r, err := u.content.Open()
+		r, err := u.content.open(watch.ctx)
 		if err != nil {
 			return err
 		}
 		defer r.Close()
-		at, _ = r.(io.ReaderAt)
-	}
-	if at == nil {
-		at = strings.NewReader("")
+		at = readerAt(watch, r)
 	}
 	if u.typ == "" {
 		typ, err := packagefile.Detect(u.content.Name, at, u.content.Size)
+		if err := ended(watch.ctx); err != nil {
+			return err
+		}
 		if err != nil {
 			return fmt.Errorf("packagecloud: %s: %s; set UploadOptions.Type: %w", u.content.Name, strings.TrimPrefix(err.Error(), "packagefile: "), ErrInvalid)
 		}
 		u.typ = typ
 	}
+	info, err := packagefile.Read(u.content.Name, u.typ, at, u.content.Size)
+	if err := ended(watch.ctx); err != nil {
+		return err
+	}
 	// A package that can't be read is the server's to judge.
-	if info, err := packagefile.Read(u.content.Name, u.typ, at, u.content.Size); err == nil {
-		if name := info.FileName(); name != "" && name != u.content.Name {
+	if err == nil {
+		u.scope, u.group = info.Scope, info.Group
+		switch name := info.FileName(); {
+		case name == "" || name == u.content.Name:
+		case info.FromContent: // what is there under the local name is another package
+			u.names = []string{name}
+		default:
 			u.names = append(u.names, name)
 		}
-		u.scope, u.group = info.Scope, info.Group
 	}
 	if group, _, ok := strings.Cut(u.options.Coordinates, ":"); ok {
 		u.group = group
@@ -188,18 +208,15 @@ func (u *upload) run(ctx context.Context) (*Package, error) {
 		fields["package[coordinates]"] = u.options.Coordinates
 	}
 	files := []part{{"package[package_file]", &u.content}}
-	for _, source := range u.options.SourceFiles {
-		if source, err = source.prepare(); err != nil {
-			return nil, err
-		}
-		files = append(files, part{"package[source_files][]", &source})
+	for i := range u.sources {
+		files = append(files, part{"package[source_files][]", &u.sources[i]})
 	}
 	old, err := u.before(ctx)
 	if err != nil || old != nil {
 		return old, err
 	}
 	pkg, err := u.send(ctx, path, newForm(fields, files))
-	if errors.Is(err, ErrExists) && u.options.IfExists != Fail {
+	if errors.Is(err, ErrExists) && !errors.Is(err, ErrUnknownOutcome) && u.options.IfExists != Fail {
 		pkg, err = u.renamed(ctx, err, func() (*Package, error) { return u.send(ctx, path, newForm(fields, files)) })
 	}
 	if err != nil {
@@ -208,10 +225,17 @@ func (u *upload) run(ctx context.Context) (*Package, error) {
 	return pkg, nil
 }
 
-// send posts the form until the outcome is known.
+// send posts the form until the outcome is known. After a try that may have been
+// carried out, no failure of a later one tells that the package isn't there.
 func (u *upload) send(ctx context.Context, path string, form *form) (*Package, error) {
 	c := u.repo.client
 	lost := false // an earlier try may have been carried out
+	fail := func(err error) (*Package, error) {
+		if lost {
+			err = u.unknown(err)
+		}
+		return nil, err
+	}
 	for try := 1; ; try++ {
 		pkg, err := u.post(ctx, path, form)
 		if err == nil {
@@ -219,20 +243,17 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 		}
 		local, whole := u.transfer.state()
 		switch {
-		case local != nil && lost:
-			return nil, u.unknown(local)
 		case local != nil:
-			return nil, local // the content can't be read, or changed
+			return fail(local) // the content can't be read, or changed
 		case errors.Is(err, ErrExists) && lost:
 			return u.resolveDuplicate(ctx, err)
 		case !ambiguous(err):
-			return nil, err
-		case ctx.Err() != nil && (whole || lost):
-			return nil, u.unknown(err)
-		case ctx.Err() != nil:
-			return nil, err
+			return fail(err)
 		}
 		lost = lost || whole
+		if ctx.Err() != nil {
+			return fail(err)
+		}
 		c.logger.WarnContext(ctx, "packagecloud upload has no clear answer; looking it up", "file", u.content.Name, "try", try, "error", err.Error())
 		if lost {
 			if found, lookupErr := u.lookUp(ctx, nil); found != nil || lookupErr != nil {
@@ -242,17 +263,14 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 			return nil, refusal
 		}
 		if u.content.once {
-			return nil, fmt.Errorf("%w: %w", ErrNotReplayable, err)
+			return fail(fmt.Errorf("%w: %w", ErrNotReplayable, err))
 		}
 		pause, ok := c.pause(try, err)
 		if try == maxTries || !ok {
-			return nil, fmt.Errorf("packagecloud: %s is not in %s after %d tries: %w", u.content.Name, u.repo, try, err)
+			return fail(fmt.Errorf("packagecloud: %s is not listed in %s after %d tries: %w", u.content.Name, u.repo, try, err))
 		}
 		if sleep(ctx, pause) != nil {
-			if err = contextError(ctx, err); lost {
-				err = u.unknown(err)
-			}
-			return nil, err
+			return fail(contextError(ctx, err))
 		}
 	}
 }
@@ -263,11 +281,24 @@ func (u *upload) unknown(err error) error {
 }
 
 // post sends the form once. Only what the server refuses before it does
-// anything is repeated below here: a 401 with a new token, and a request to wait.
+// anything is repeated here and below: a question it doesn't take, a 401 with a
+// new token, and a request to wait.
 func (u *upload) post(ctx context.Context, path string, form *form) (*Package, error) {
 	c := u.repo.client
+	asks := form.size > expectFrom && c.asksExpect()
+	pkg, err := u.postOnce(ctx, path, form, asks)
+	if e, ok := errors.AsType[*Error](err); ok && asks && e.StatusCode == http.StatusExpectationFailed {
+		now := time.Now()
+		c.ignoresExpect.Store(&now)
+		return u.postOnce(ctx, path, form, false)
+	}
+	return pkg, err
+}
+
+func (u *upload) postOnce(ctx context.Context, path string, form *form, asks bool) (*Package, error) {
+	c := u.repo.client
 	header := http.Header{"Content-Type": {form.contentType}, "Accept": {"application/json"}}
-	if form.size > expectFrom && c.asksExpect() {
+	if asks {
 		header.Set("Expect", "100-continue")
 		var continued atomic.Bool
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -295,7 +326,7 @@ func (u *upload) post(ctx context.Context, path string, form *form) (*Package, e
 }
 
 // digest returns the content's checksum, computed once.
-func (u *upload) digest(algorithm string, h hash.Hash) (string, error) {
+func (u *upload) digest(ctx context.Context, algorithm string, h hash.Hash) (string, error) {
 	if sum := u.sums[algorithm]; sum != "" {
 		return sum, nil
 	}
@@ -305,17 +336,8 @@ func (u *upload) digest(algorithm string, h hash.Hash) (string, error) {
 		}
 		return hex.EncodeToString(u.sent.Sum(nil)), nil
 	}
-	r, err := u.content.Open()
-	if err != nil {
+	if err := u.content.copyTo(ctx, h, u.repo.client.stall); err != nil {
 		return "", err
-	}
-	defer r.Close()
-	n, err := io.Copy(h, r)
-	if err != nil {
-		return "", err
-	}
-	if n != u.content.Size {
-		return "", fmt.Errorf("%w: %s has %d bytes, not %d", ErrContentChanged, u.content.Name, n, u.content.Size)
 	}
 	u.sums[algorithm] = hex.EncodeToString(h.Sum(nil))
 	return u.sums[algorithm], nil
