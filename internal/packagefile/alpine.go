@@ -8,10 +8,14 @@ import (
 // readAlpine reads .PKGINFO of an Alpine package: gzip members one after the
 // other, which together unpack to one tar archive.
 func readAlpine(r io.ReaderAt, size int64) (Info, bool) {
-	b, ok := findInTarGz(r, size, func(name string) bool { return name == ".PKGINFO" })
+	b, ok := findInTarGz(r, size, ".PKGINFO")
 	if !ok {
 		return Info{}, false
 	}
+	return alpineInfo(b)
+}
+
+func alpineInfo(b []byte) (Info, bool) {
 	var info Info
 	var depends []string
 	for line := range strings.SplitSeq(string(b), "\n") {

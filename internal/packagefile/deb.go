@@ -1,7 +1,6 @@
 package packagefile
 
 import (
-	"compress/gzip"
 	"io"
 	"strconv"
 	"strings"
@@ -27,13 +26,15 @@ func readDeb(r io.ReaderAt, size int64) (Info, bool) {
 		member := io.NewSectionReader(r, offset, length)
 		switch strings.TrimRight(strings.TrimSpace(string(header[:16])), "/") {
 		case "control.tar":
-			return readControlTar(member)
-		case "control.tar.gz":
-			z, err := gzip.NewReader(member)
-			if err != nil {
-				return Info{}, false
+			if b, ok := findInTar(member, length, "control"); ok {
+				return debInfo(b)
 			}
-			return readControlTar(z)
+			return Info{}, false
+		case "control.tar.gz":
+			if b, ok := findInTarGz(member, length, "control"); ok {
+				return debInfo(b)
+			}
+			return Info{}, false
 		case "control.tar.xz", "control.tar.zst", "data.tar", "data.tar.gz", "data.tar.xz":
 			return Info{}, false
 		}
@@ -42,11 +43,7 @@ func readDeb(r io.ReaderAt, size int64) (Info, bool) {
 	return Info{}, false
 }
 
-func readControlTar(r io.Reader) (Info, bool) {
-	b, ok := findInTar(r, func(name string) bool { return name == "control" })
-	if !ok {
-		return Info{}, false
-	}
+func debInfo(b []byte) (Info, bool) {
 	f, _ := parseFields(b)
 	info := Info{
 		Name:         f.get("package"),

@@ -9,13 +9,14 @@ import (
 
 // readDSC reads a Debian source package's description, signed or not (dsc(5)).
 func readDSC(r io.ReaderAt, size int64) (Info, bool) {
-	if size > maxMetadata {
+	b, ok := readAll(r, size)
+	if !ok {
 		return Info{}, false
 	}
-	b, err := readBounded(io.NewSectionReader(r, 0, size))
-	if err != nil {
-		return Info{}, false
-	}
+	return dscInfo(b)
+}
+
+func dscInfo(b []byte) (Info, bool) {
 	f, _ := parseFields(signedText(b))
 	info := Info{
 		Name:         f.get("source"),

@@ -9,7 +9,7 @@ import (
 // YAML, as RubyGems writes it. Only its top-level scalars and the version are
 // read; that needs no YAML parser.
 func readGem(r io.ReaderAt, size int64) (Info, bool) {
-	packed, ok := findInTar(io.NewSectionReader(r, 0, size), func(name string) bool { return name == "metadata.gz" })
+	packed, ok := findInTar(r, size, "metadata.gz")
 	if !ok {
 		return Info{}, false
 	}
@@ -17,6 +17,10 @@ func readGem(r io.ReaderAt, size int64) (Info, bool) {
 	if !ok {
 		return Info{}, false
 	}
+	return gemInfo(b)
+}
+
+func gemInfo(b []byte) (Info, bool) {
 	y := parseYAML(b)
 	info := Info{
 		Name:        y.scalar("name"),

@@ -31,8 +31,8 @@ type pomDependency struct {
 // them bears the file's name.
 func readJava(base string, r io.ReaderAt, size int64) (Info, bool) {
 	if strings.HasSuffix(strings.ToLower(base), ".pom") {
-		b, err := readBounded(io.NewSectionReader(r, 0, size))
-		if err != nil {
+		b, ok := readAll(r, size)
+		if !ok {
 			return Info{}, false
 		}
 		return pomInfo(b)

@@ -8,15 +8,20 @@ import (
 	"strings"
 )
 
-// readNode reads package.json, which lies in the archive's first folder
-// ("package" when npm made it), of an npm package.
+// inNode is where an npm package's metadata lies: in the archive's first folder
+// ("package" when npm made it).
+const inNode = "*/package.json"
+
+// readNode reads package.json of an npm package.
 func readNode(r io.ReaderAt, size int64) (Info, bool) {
-	b, ok := findInTarGz(r, size, func(name string) bool {
-		return strings.Count(name, "/") == 1 && strings.HasSuffix(name, "/package.json")
-	})
+	b, ok := findInTarGz(r, size, inNode)
 	if !ok {
 		return Info{}, false
 	}
+	return nodeInfo(b)
+}
+
+func nodeInfo(b []byte) (Info, bool) {
 	var p struct {
 		Name, Version, Description string
 		License                    any

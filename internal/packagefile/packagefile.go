@@ -123,76 +123,114 @@ func (i Info) FileName() string {
 // never guesses: where the extension is shared and the content doesn't decide,
 // the error is ErrAmbiguous and says to name the type.
 func Detect(name string, r io.ReaderAt, size int64) (string, error) {
-	base := baseName(name)
+	info, err := detect(baseName(name), r, size)
+	return info.Type, err
+}
+
+// detect returns the type and, where it had to read them for that, the name,
+// version and the rest.
+func detect(base string, r io.ReaderAt, size int64) (Info, error) {
 	lower := strings.ToLower(base)
 	ext := extension(lower)
 	switch ext {
 	case ".deb", ".udeb", ".ddeb":
-		return Deb, nil
+		return Info{Type: Deb}, nil
 	case ".dsc":
-		return DSC, nil
+		return Info{Type: DSC}, nil
 	case ".rpm":
-		return RPM, nil
+		return Info{Type: RPM}, nil
 	case ".gem":
-		return Gem, nil
+		return Info{Type: Gem}, nil
 	case ".whl", ".egg", ".egg-info":
-		return Python, nil
+		return Info{Type: Python}, nil
 	case ".jar", ".war", ".aar", ".ear", ".pom":
-		return Java, nil
+		return Info{Type: Java}, nil
 	case ".asc":
-		return Anyfile, nil
+		return Info{Type: Anyfile}, nil
 	case ".apk":
 		return detectAPK(base, r)
 	case ".tgz", ".tar.gz":
 		return detectTarGz(base, r, size)
 	case ".tar", ".tar.bz2", ".zip":
-		if _, ok := readPythonArchive(lower, r, size); ok {
-			return Python, nil
+		if info, ok := readPython(base, r, size); ok {
+			info.Type = Python
+			return info, nil
 		}
-		return "", fmt.Errorf("%w: %s holds no Python metadata; name its type (python or anyfile)", ErrAmbiguous, base)
+		return Info{}, fmt.Errorf("%w: %s holds no Python metadata; name its type (python or anyfile)", ErrAmbiguous, base)
 	case ".tar.z", ".gz", ".bz2", ".z":
-		return "", fmt.Errorf("%w: %s may be python or anyfile; name its type", ErrAmbiguous, base)
+		return Info{}, fmt.Errorf("%w: %s may be python or anyfile; name its type", ErrAmbiguous, base)
 	}
-	return "", fmt.Errorf("%w: nothing in the name or content of %s tells; name its type, for example anyfile", ErrAmbiguous, base)
+	return Info{}, fmt.Errorf("%w: nothing in the name or content of %s tells; name its type, for example anyfile", ErrAmbiguous, base)
 }
 
-func detectAPK(base string, r io.ReaderAt) (string, error) {
+func detectAPK(base string, r io.ReaderAt) (Info, error) {
 	switch magic := head(r, 4); {
 	case strings.HasPrefix(magic, "\x1f\x8b"):
-		return Alpine, nil
+		return Info{Type: Alpine}, nil
 	case strings.HasPrefix(magic, "PK\x03\x04"):
-		return Java, nil
+		return Info{Type: Java}, nil
 	}
-	return "", fmt.Errorf("%w: %s is neither an Alpine package (gzip) nor an Android one (zip); name its type", ErrAmbiguous, base)
+	return Info{}, fmt.Errorf("%w: %s is neither an Alpine package (gzip) nor an Android one (zip); name its type", ErrAmbiguous, base)
 }
 
-func detectTarGz(base string, r io.ReaderAt, size int64) (string, error) {
+// detectTarGz looks for the metadata of all the types that share the extension.
+func detectTarGz(base string, r io.ReaderAt, size int64) (Info, error) {
+	found := scanTarGz(r, size, inNode, inHelm, inSdist)
+	var infos []Info
 	var types []string
-	if _, ok := readNode(r, size); ok {
-		types = append(types, Node)
+	for i, parser := range []struct {
+		typ   string
+		parse func([]byte) (Info, bool)
+	}{{Node, nodeInfo}, {Helm, helmInfo}, {Python, pythonInfo}} {
+		if info, ok := parser.parse(found[i]); ok {
+			info.Type = parser.typ
+			infos, types = append(infos, info), append(types, parser.typ)
+		}
 	}
-	if _, ok := readHelm(r, size); ok {
-		types = append(types, Helm)
+	if len(infos) == 1 {
+		return infos[0], nil
 	}
-	if _, ok := readPythonArchive(strings.ToLower(base), r, size); ok {
-		types = append(types, Python)
+	if len(infos) > 1 {
+		return Info{}, fmt.Errorf("%w: %s looks like %s; name its type", ErrAmbiguous, base, strings.Join(types, " and "))
 	}
-	if len(types) == 1 {
-		return types[0], nil
-	}
-	if len(types) > 1 {
-		return "", fmt.Errorf("%w: %s looks like %s; name its type", ErrAmbiguous, base, strings.Join(types, " and "))
-	}
-	return "", fmt.Errorf("%w: %s holds no package.json, Chart.yaml or PKG-INFO; name its type (node, helm, python or anyfile)", ErrAmbiguous, base)
+	return Info{}, fmt.Errorf("%w: %s holds no package.json, Chart.yaml or PKG-INFO in its first %d MiB; name its type (node, helm, python or anyfile)", ErrAmbiguous, base, maxUnpacked>>20)
 }
 
-// Read returns what the package in r, of the given type, says of itself. Where
-// the content can't be read, name and version come from the file's name and
-// FromContent is false; where that fails too, the error is ErrUnreadable.
+// Read returns what the package in r, of the given type, says of itself. A type
+// of "" is detected as by Detect, with its error, but the file is read once.
+// Where the content can't be read, name and version come from the file's name
+// and FromContent is false; where that fails too, the error is ErrUnreadable.
+// Info has the type then too.
 func Read(name, typ string, r io.ReaderAt, size int64) (Info, error) {
 	base := baseName(name)
 	var info Info
-	var ok bool
+	if typ == "" {
+		var err error
+		if info, err = detect(base, r, size); err != nil {
+			return Info{}, err
+		}
+		typ = info.Type
+	}
+	ok := info.Name != ""
+	if !ok {
+		var err error
+		if info, ok, err = readContent(base, typ, r, size); err != nil {
+			return Info{Type: typ}, err
+		}
+	}
+	if ok && validPart(info.Name) && validPart(info.Version) && (info.Release == "" || validPart(info.Release)) {
+		info.Type, info.FromContent = typ, true
+		return info, nil
+	}
+	info, ok = fromName(base, typ)
+	if !ok || (info.Release != "" && !validPart(info.Release)) {
+		return Info{Type: typ}, fmt.Errorf("%w (type %s, file %q)", ErrUnreadable, typ, base)
+	}
+	info.Type = typ
+	return info, nil
+}
+
+func readContent(base, typ string, r io.ReaderAt, size int64) (info Info, ok bool, err error) {
 	switch typ {
 	case Deb:
 		info, ok = readDeb(r, size)
@@ -214,18 +252,9 @@ func Read(name, typ string, r io.ReaderAt, size int64) (Info, error) {
 		info, ok = readHelm(r, size)
 	case Anyfile:
 	default:
-		return Info{}, fmt.Errorf("packagefile: unknown package type %q; use deb, dsc, rpm, gem, python, node, java, alpine, helm or anyfile", typ)
+		err = fmt.Errorf("packagefile: unknown package type %q; use deb, dsc, rpm, gem, python, node, java, alpine, helm or anyfile", typ)
 	}
-	if ok && validPart(info.Name) && validPart(info.Version) && (info.Release == "" || validPart(info.Release)) {
-		info.Type, info.FromContent = typ, true
-		return info, nil
-	}
-	info, ok = fromName(base, typ)
-	if !ok || (info.Release != "" && !validPart(info.Release)) {
-		return Info{}, fmt.Errorf("%w (type %s, file %q)", ErrUnreadable, typ, base)
-	}
-	info.Type = typ
-	return info, nil
+	return info, ok, err
 }
 
 // validPart refuses names and versions that couldn't be part of a file name.

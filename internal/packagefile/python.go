@@ -5,54 +5,29 @@ import (
 	"strings"
 )
 
+// inSdist is where the metadata of a source archive lies: in its own folder.
+const inSdist = "*/PKG-INFO"
+
 // readPython reads the core metadata of a wheel, sdist or egg.
 func readPython(base string, r io.ReaderAt, size int64) (Info, bool) {
-	lower := strings.ToLower(base)
-	switch extension(lower) {
-	case ".whl":
-		return readPythonZip(r, size, func(name string) bool {
-			return strings.Count(name, "/") == 1 && strings.HasSuffix(name, ".dist-info/METADATA")
-		})
-	case ".egg":
-		return readPythonZip(r, size, func(name string) bool { return name == "EGG-INFO/PKG-INFO" })
-	case ".egg-info":
-		if size > maxMetadata {
-			return Info{}, false
-		}
-		b, err := readBounded(io.NewSectionReader(r, 0, size))
-		if err != nil {
-			return Info{}, false
-		}
-		return pythonInfo(b)
-	}
-	return readPythonArchive(lower, r, size)
-}
-
-// readPythonArchive reads the PKG-INFO of a source archive.
-func readPythonArchive(lower string, r io.ReaderAt, size int64) (Info, bool) {
-	match := func(name string) bool {
-		return strings.Count(name, "/") == 1 && strings.HasSuffix(name, "/PKG-INFO")
-	}
 	var b []byte
 	var ok bool
-	switch extension(lower) {
+	switch extension(strings.ToLower(base)) {
+	case ".whl":
+		b, ok = findInZip(r, size, "*.dist-info/METADATA")
+	case ".egg":
+		b, ok = findInZip(r, size, "EGG-INFO/PKG-INFO")
+	case ".egg-info":
+		b, ok = readAll(r, size)
 	case ".tar.gz", ".tgz":
-		b, ok = findInTarGz(r, size, match)
+		b, ok = findInTarGz(r, size, inSdist)
 	case ".tar.bz2":
-		b, ok = findInTarBz2(r, size, match)
+		b, ok = findInTarBz2(r, size, inSdist)
 	case ".tar":
-		b, ok = findInTar(io.NewSectionReader(r, 0, size), match)
+		b, ok = findInTar(r, size, inSdist)
 	case ".zip":
-		b, ok = findInZip(r, size, match)
+		b, ok = findInZip(r, size, inSdist)
 	}
-	if !ok {
-		return Info{}, false
-	}
-	return pythonInfo(b)
-}
-
-func readPythonZip(r io.ReaderAt, size int64, match func(string) bool) (Info, bool) {
-	b, ok := findInZip(r, size, match)
 	if !ok {
 		return Info{}, false
 	}
