@@ -42,12 +42,13 @@ func readJava(base string, r io.ReaderAt, size int64) (Info, bool) {
 		return Info{}, false
 	}
 	var found []Info
+	unpacked := 0
 	for _, f := range z.File {
 		if ok, _ := path.Match("META-INF/maven/*/*/pom.properties", f.Name); !ok {
 			continue
 		}
 		b, ok := readZipFile(f)
-		if !ok || len(found) == 1000 {
+		if unpacked += len(b); !ok || unpacked > maxMetadata {
 			return Info{}, false
 		}
 		p := properties(b)

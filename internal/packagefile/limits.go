@@ -24,8 +24,8 @@ const (
 	// maxMetadata bounds a metadata file held in memory.
 	maxMetadata = 4 << 20
 	// maxZipDirectory bounds what is read of a zip file, its directory and the
-	// metadata together.
-	maxZipDirectory = 16 << 20
+	// metadata together: enough for some 80 000 entries.
+	maxZipDirectory = 8 << 20
 	// maxEntries bounds the entries of an archive that are looked at.
 	maxEntries = 200_000
 )

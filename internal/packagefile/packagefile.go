@@ -2,9 +2,9 @@
 // name, version, architecture and dependencies, as far as the standard library
 // can read the format, and otherwise from the file's name.
 //
-// Every reader takes an io.ReaderAt and holds no more than a few MiB at a time,
-// whatever the size of the file or of what it unpacks to: see the limits in
-// limits.go. Nothing is extracted to disk.
+// Every reader takes an io.ReaderAt, reads no more than a few MiB of it and
+// unpacks no more than that, whatever the size of the file or of what it unpacks
+// to: see the limits in limits.go. Nothing is extracted to disk.
 //
 // What comes from where:
 //
@@ -26,6 +26,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"unicode"
 )
 
 // The types of packages, as the API spells them in the "type" field.
@@ -260,7 +261,7 @@ func readContent(base, typ string, r io.ReaderAt, size int64) (info Info, ok boo
 // validPart refuses names and versions that couldn't be part of a file name.
 func validPart(s string) bool {
 	return s != "" && len(s) <= 255 && s != "." && s != ".." && !strings.ContainsFunc(s, func(r rune) bool {
-		return r == '/' || r == '\\' || r < ' ' || r == 0x7f
+		return r == '/' || r == '\\' || unicode.IsControl(r)
 	})
 }
 

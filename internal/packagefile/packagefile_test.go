@@ -239,6 +239,10 @@ func TestRead_BombsAreBounded(t *testing.T) {
 	}{
 		{Node, "a-1.tgz", pt.TarGz(pt.File{Name: "package/package.json", Content: `{"name":"evil","version":"1","x":"` + huge + `"}`})},
 		{Gem, "a-1.0.gem", pt.Tar(pt.File{Name: "metadata.gz", Content: string(pt.Gzip([]byte("name: evil\nversion: 1\n" + huge)))})},
+		{Java, "a-1.0.jar", pt.Zip(
+			pt.File{Name: "META-INF/maven/g/evil/pom.properties", Content: "groupId=g\nartifactId=evil\nversion=1\n"},
+			pt.File{Name: "META-INF/maven/g/a/pom.properties", Content: huge[1:]},
+		)},
 		{Python, "a-1.0-py3-none-any.whl", pt.Zip(pt.File{Name: "a-1.dist-info/METADATA", Content: pt.Metadata("evil", "1") + huge})},
 	} {
 		info := read(t, test.name, test.typ, test.content)
@@ -277,73 +281,6 @@ func TestRead_WhatDebianBuilds(t *testing.T) {
 			t.Errorf("%s: %+v", compressor, info)
 		}
 	}
-}
-
-func FuzzRead(f *testing.F) {
-	add := func(name, typ string, content []byte) { f.Add(name, typ, content) }
-	add("a_1_all.deb", Deb, pt.Deb("a", "1", "all"))
-	add("a_1.dsc", DSC, dsc("a", "1-1"))
-	add("a-1-1.noarch.rpm", RPM, pt.RPM("a", "1", "1", "noarch"))
-	add("a-1.gem", Gem, pt.Gem("a", "1"))
-	add("a-1-py3-none-any.whl", Python, pt.Wheel("a", "1"))
-	add("a-1.tar.gz", Python, pt.Sdist("a", "1"))
-	add("a-1.tgz", Node, pt.Node("@b/a", "1"))
-	add("a-1.jar", Java, pt.Jar("g", "a", "1"))
-	add("a-1.pom", Java, []byte(pt.Pom("g", "a", "1")))
-	add("a-1-r0.apk", Alpine, pt.Alpine("a", "1-r0", "noarch"))
-	add("a-1.tgz", Helm, pt.Helm("a", "1"))
-	add("a-1.asc", Anyfile, nil)
-	f.Fuzz(func(t *testing.T, name, typ string, content []byte) {
-		info, err := Read(name, typ, bytes.NewReader(content), int64(len(content)))
-		if err == nil {
-			if !validPart(info.Name) || !validPart(info.Version) || info.Type != typ {
-				t.Errorf("%+v", info)
-			}
-			if file := info.FileName(); strings.ContainsAny(file, "/\\\x00") {
-				t.Errorf("unsafe file name %q", file)
-			}
-		}
-		_, _ = Detect(name, bytes.NewReader(content), int64(len(content)))
-	})
-}
-
-// The parsers, each by itself, so that the fuzzer need not find its way
-// through compression.
-
-func FuzzControl(f *testing.F) {
-	f.Add([]byte(pt.Control("a", "1", "all")))
-	f.Add(dsc("a", "1-1"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		parseFields(b)
-		signedText(b)
-		pythonInfo(b)
-	})
-}
-
-func FuzzYAML(f *testing.F) {
-	f.Add([]byte("name: a\nversion: !x\n  version: '1'\nlist:\n- a\ntext: |\n  b\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		y := parseYAML(b)
-		for key := range y {
-			y.scalar(key)
-			y.list(key)
-			y.nested(key, key)
-		}
-	})
-}
-
-func FuzzRPM(f *testing.F) {
-	f.Add(pt.RPM("a", "1", "1", "noarch"))
-	f.Fuzz(func(t *testing.T, b []byte) { readRPM(bytes.NewReader(b), int64(len(b))) })
-}
-
-func FuzzFileName(f *testing.F) {
-	f.Add("a-1.0.tgz")
-	f.Fuzz(func(t *testing.T, name string) {
-		for _, typ := range []string{Deb, DSC, RPM, Gem, Python, Node, Java, Alpine, Helm, Anyfile} {
-			fromName(name, typ)
-		}
-	})
 }
 
 func ExampleDetect() {

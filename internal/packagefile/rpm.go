@@ -1,7 +1,7 @@
 package packagefile
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/binary"
 	"io"
 )
@@ -27,6 +27,7 @@ const (
 	rpmMaxIndex   = 1 << 16
 	rpmMaxStore   = 256 << 20
 	rpmMaxString  = 64 << 10
+	rpmMaxArray   = 1 << 20
 	rpmMaxStrings = 16 << 10
 )
 
@@ -117,32 +118,29 @@ func (h *rpmHeader) section(offset, n int64) []byte {
 	return b
 }
 
-// texts returns a STRING (6), STRING_ARRAY (8) or I18NSTRING (9) value.
-func (h *rpmHeader) texts(tag uint32) []string {
+// texts returns up to most strings of a STRING (6), STRING_ARRAY (8) or
+// I18NSTRING (9) value.
+func (h *rpmHeader) texts(tag, most uint32) []string {
 	e, ok := h.index[tag]
 	if !ok || (e.kind != 6 && e.kind != 8 && e.kind != 9) {
 		return nil
 	}
-	count := min(e.count, rpmMaxStrings)
-	limit := int64(rpmMaxString)
-	if e.kind == 8 {
-		limit = maxMetadata
-	}
-	b := h.section(int64(e.offset), limit)
+	offset := int64(e.offset)
+	limit := min(int64(most)*rpmMaxString, rpmMaxArray, h.size-offset)
+	values := bufio.NewReader(io.NewSectionReader(h.r, h.store+offset, limit))
 	var out []string
-	for range count {
-		n := bytes.IndexByte(b[:min(len(b), rpmMaxString)], 0)
-		if n < 0 {
+	for range min(e.count, most) {
+		value, err := values.ReadString(0)
+		if err != nil || len(value) > rpmMaxString {
 			break
 		}
-		out = append(out, string(b[:n]))
-		b = b[n+1:]
+		out = append(out, value[:len(value)-1])
 	}
 	return out
 }
 
 func (h *rpmHeader) text(tag uint32) string {
-	if all := h.texts(tag); len(all) > 0 {
+	if all := h.texts(tag, 1); len(all) > 0 {
 		return all[0]
 	}
 	return ""
@@ -164,7 +162,7 @@ func (h *rpmHeader) ints(tag uint32) []uint32 {
 
 // requires spells the Requires as rpm does: name, operator, version.
 func (h *rpmHeader) requires() []string {
-	names, flags, versions := h.texts(rpmRequireName), h.ints(rpmRequireFlags), h.texts(rpmRequireVersion)
+	names, flags, versions := h.texts(rpmRequireName, rpmMaxStrings), h.ints(rpmRequireFlags), h.texts(rpmRequireVersion, rpmMaxStrings)
 	var out []string
 	for i, name := range names {
 		if i < len(flags) && i < len(versions) && versions[i] != "" {
