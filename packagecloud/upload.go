@@ -149,7 +149,6 @@ func (u *upload) prepare(ctx context.Context, content Content) (err error) {
 // inspect determines the package's type and the name that the server will give
 // it, by looking into it where that can be done.
 func (u *upload) inspect(ctx context.Context) error {
-	u.typ = u.options.Type
 	at := io.ReaderAt(strings.NewReader(""))
 	watch := newWatchdog(ctx, u.repo.client.stall)
 	defer watch.stop()
@@ -161,23 +160,18 @@ func (u *upload) inspect(ctx context.Context) error {
 		defer r.Close()
 		at = readerAt(watch, r)
 	}
-	if u.typ == "" {
-		typ, err := packagefile.Detect(u.content.Name, at, u.content.Size)
-		if err := ended(watch.ctx); err != nil {
-			return err
-		}
-		if err != nil {
-			return fmt.Errorf("packagecloud: %s: %s; set UploadOptions.Type: %w", u.content.Name, strings.TrimPrefix(err.Error(), "packagefile: "), ErrInvalid)
-		}
-		u.typ = typ
-	}
-	info, err := packagefile.Read(u.content.Name, u.typ, at, u.content.Size)
+	info, err := packagefile.Read(u.content.Name, u.options.Type, at, u.content.Size)
 	if err := ended(watch.ctx); err != nil {
 		return err
 	}
+	if errors.Is(err, packagefile.ErrAmbiguous) {
+		return fmt.Errorf("packagecloud: %s: %s; set UploadOptions.Type: %w", u.content.Name, strings.TrimPrefix(err.Error(), "packagefile: "), ErrInvalid)
+	}
+	u.typ = info.Type
 	// A package that can't be read is the server's to judge.
 	if err == nil {
 		u.scope, u.group = info.Scope, info.Group
+		u.told = info.FromContent
 		switch name := info.FileName(); {
 		case name == "" || name == u.content.Name:
 		case info.FromContent: // what is there under the local name is another package
