@@ -1,10 +1,14 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,16 +21,22 @@ import (
 )
 
 // jobs are what is compared, in the order of the turns.
-var jobs = []string{"bare-upload", "sdk-upload", "curl-upload", "bare-download", "sdk-download"}
+var jobs = []string{"bare-upload", "sdk-upload", "curl-upload", "bare-download", "sdk-download", "copy-download"}
 
 const (
 	jobVariable = "TRANSFER_JOB"
 	fileName    = "large_1.0_amd64.deb"
 	suffixBare  = ".bare" // of what was downloaded
 	suffixSDK   = ".sdk"
-	// distribution is the number of ubuntu/jammy.
-	distribution = "237"
 )
+
+// distribution returns the distribution for a file, and its number.
+func distribution(file string) (name, number string) {
+	if strings.HasSuffix(file, ".tar.gz") {
+		return "python", "166"
+	}
+	return "ubuntu/jammy", "237"
+}
 
 // bench is a server in this process, and a file for its clients.
 type bench struct {
@@ -42,15 +52,20 @@ type result struct {
 	peak      int64 // bytes
 }
 
-func newBench(size int64, tls bool) (*bench, error) {
+func newBench(name string, size int64, tls bool) (*bench, error) {
 	dir, err := os.MkdirTemp("", "transfer")
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{dir: dir, file: filepath.Join(dir, fileName), cert: filepath.Join(dir, "ca.pem")}
+	b := &bench{dir: dir, file: filepath.Join(dir, name), cert: filepath.Join(dir, "ca.pem")}
 	f, err := os.Create(b.file)
 	if err != nil {
 		return nil, err
+	}
+	if strings.HasSuffix(name, ".tar.gz") {
+		if err := writeSdist(f); err != nil {
+			return nil, err
+		}
 	}
 	// Zeros, without taking room on the disk.
 	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
@@ -64,6 +79,27 @@ func newBench(size int64, tls bool) (*bench, error) {
 		}
 	}
 	return b, nil
+}
+
+// writeSdist writes the front of a source archive of Python: its metadata, then
+// 16 MiB of digits, which take long to unpack.
+func writeSdist(w io.Writer) error {
+	const metadata = "Metadata-Version: 2.1\nName: large\nVersion: 1.0\n"
+	z := gzip.NewWriter(w)
+	t := tar.NewWriter(z)
+	digits := make([]byte, 16<<20)
+	for i := range digits {
+		digits[i] = byte('0' + rand.IntN(10))
+	}
+	for _, file := range []struct{ name, content string }{{"large-1.0/PKG-INFO", metadata}, {"large-1.0/digits", string(digits)}} {
+		if err := t.WriteHeader(&tar.Header{Name: file.name, Mode: 0o644, Size: int64(len(file.content))}); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(t, file.content); err != nil {
+			return err
+		}
+	}
+	return errors.Join(t.Close(), z.Close())
 }
 
 func (b *bench) close() {
@@ -112,8 +148,9 @@ func (b *bench) command(job string) *exec.Cmd {
 			"TRANSFER_FILE="+b.file, "TRANSFER_CERT="+b.cert)
 		return cmd
 	}
+	_, number := distribution(b.file)
 	cmd := exec.Command("curl", "--silent", "--show-error", "--fail", "--cacert", b.cert, "--config", "-",
-		"--form", "package[distro_version_id]="+distribution, "--form", "package[package_file]=@"+b.file,
+		"--form", "package[distro_version_id]="+number, "--form", "package[package_file]=@"+b.file,
 		"--output", os.DevNull, b.server.URL+"/api/v1/repos/acme/main/packages.json")
 	if !strings.HasPrefix(b.server.URL, "https") {
 		cmd.Args = append(cmd.Args[:4], cmd.Args[6:]...)
@@ -123,7 +160,11 @@ func (b *bench) command(job string) *exec.Cmd {
 }
 
 func (b *bench) remove(p packagecloudtest.Package) error {
-	req, err := http.NewRequest(http.MethodDelete, b.server.URL+"/api/v1/repos/acme/main/"+p.DistroVersion+"/"+p.Filename, nil)
+	place := p.DistroVersion
+	if place == "python" {
+		place = "python/1"
+	}
+	req, err := http.NewRequest(http.MethodDelete, b.server.URL+"/api/v1/repos/acme/main/"+place+"/"+p.Filename, nil)
 	if err != nil {
 		return err
 	}

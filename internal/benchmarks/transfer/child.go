@@ -26,8 +26,8 @@ func child(job string) error {
 	switch job {
 	case "bare-upload":
 		err = bareUpload(client)
-	case "bare-download":
-		err = bareDownload(client)
+	case "bare-download", "copy-download":
+		err = bareDownload(client, job == "bare-download")
 	case "sdk-upload", "sdk-download":
 		err = sdk(ctx, job, client)
 	default:
@@ -45,15 +45,17 @@ func sdk(ctx context.Context, job string, client *http.Client) error {
 		return err
 	}
 	repo := c.Repository("acme", "main")
+	file := os.Getenv("TRANSFER_FILE")
+	place, _ := distribution(file)
 	if job == "sdk-upload" {
-		_, err := repo.Upload(ctx, packagecloud.File(os.Getenv("TRANSFER_FILE")), &packagecloud.UploadOptions{Distribution: "ubuntu/jammy"})
+		_, err := repo.Upload(ctx, packagecloud.File(file), &packagecloud.UploadOptions{Distribution: place})
 		return err
 	}
-	pkg, err := repo.Find(ctx, "ubuntu/jammy", fileName)
+	pkg, err := repo.Find(ctx, place, filepath.Base(file))
 	if err != nil {
 		return err
 	}
-	return repo.DownloadFile(ctx, pkg, os.Getenv("TRANSFER_FILE")+suffixSDK)
+	return repo.DownloadFile(ctx, pkg, file+suffixSDK)
 }
 
 // bareUpload is the least that streams a multipart body.
@@ -69,7 +71,8 @@ func bareUpload(client *http.Client) error {
 	}
 	var head strings.Builder
 	w := multipart.NewWriter(&head)
-	w.WriteField("package[distro_version_id]", distribution)
+	_, number := distribution(f.Name())
+	w.WriteField("package[distro_version_id]", number)
 	if _, err := w.CreateFormFile("package[package_file]", filepath.Base(f.Name())); err != nil {
 		return err
 	}
@@ -85,21 +88,27 @@ func bareUpload(client *http.Client) error {
 	return finish(client, req, http.StatusCreated, io.Discard)
 }
 
-// bareDownload copies to a file with a SHA-256 on the way.
-func bareDownload(client *http.Client) error {
-	f, err := os.Create(os.Getenv("TRANSFER_FILE") + suffixBare)
+// bareDownload copies to a file with a SHA-256 on the way. DownloadFile syncs
+// the file before it gives it its name, so that is compared with sync.
+func bareDownload(client *http.Client, sync bool) error {
+	file := os.Getenv("TRANSFER_FILE")
+	f, err := os.Create(file + suffixBare)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	req, err := http.NewRequest(http.MethodGet, os.Getenv("TRANSFER_URL")+"/acme/main/packages/ubuntu/jammy/"+fileName+"/download", nil)
+	place, _ := distribution(file)
+	req, err := http.NewRequest(http.MethodGet, os.Getenv("TRANSFER_URL")+"/acme/main/packages/"+place+"/"+filepath.Base(file)+"/download", nil)
 	if err != nil {
 		return err
 	}
 	if err := finish(client, req, http.StatusOK, io.MultiWriter(f, sha256.New())); err != nil {
 		return err
 	}
-	return f.Sync()
+	if sync {
+		return f.Sync()
+	}
+	return nil
 }
 
 func finish(client *http.Client, req *http.Request, status int, w io.Writer) error {

@@ -3,7 +3,16 @@
 // its own against the same server, in turns; it prints medians, with the peak
 // memory and CPU time of the client's process.
 //
-//	go run ./internal/benchmarks/transfer -size 1073741824 -runs 10 [-tls]
+//	go run ./internal/benchmarks/transfer -size 1073741824 -runs 10 [-tls] [-max 1.10] [-name large-1.0.tar.gz]
+//
+// With -max it exits 1 where a median of the ratios of two runs in a row, of
+// wall time or of user+sys, is above that. Both sides of a ratio do the same: an
+// upload streams the file as a form, a download is hashed (SHA-256), written to
+// a file and synced. copy-download isn't synced, which DownloadFile always is:
+// it is there to show what that costs, and not held to -max.
+//
+// A .deb is all zeros, its type told by its name; a .tar.gz has to be unpacked
+// to tell, and has 16 MiB for that.
 package main
 
 import (
@@ -26,15 +35,17 @@ func main() {
 	size := flag.Int64("size", 1<<30, "bytes of the package")
 	runs := flag.Int("runs", 10, "runs of each")
 	tls := flag.Bool("tls", false, "over TLS")
+	name := flag.String("name", fileName, "name of the package's file: a .deb or a .tar.gz of Python")
+	limit := flag.Float64("max", 0, "the highest ratio; 0 is any")
 	flag.Parse()
-	if err := compare(*size, *runs, *tls); err != nil {
+	if err := compare(*name, *size, *runs, *tls, *limit); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func compare(size int64, runs int, tls bool) error {
-	b, err := newBench(size, tls)
+func compare(name string, size int64, runs int, tls bool, limit float64) error {
+	b, err := newBench(name, size, tls)
 	if err != nil {
 		return err
 	}
@@ -49,7 +60,7 @@ func compare(size int64, runs int, tls bool) error {
 			results[job] = append(results[job], r)
 		}
 	}
-	fmt.Printf("%d bytes, %d runs of each in turns, TLS %v; medians\n", size, runs, tls)
+	fmt.Printf("%s, %d bytes, %d runs of each in turns, TLS %v; medians\n", name, size, runs, tls)
 	fmt.Printf("%-14s %10s %10s %12s\n", "", "wall", "user+sys", "peak memory")
 	for _, job := range jobs {
 		wall := median(results[job], func(r result) time.Duration { return r.wall })
@@ -61,7 +72,8 @@ func compare(size int64, runs int, tls bool) error {
 		}
 		fmt.Printf("%-14s %10v %10v %12s\n", job, wall.Round(time.Millisecond), cpu.Round(time.Millisecond), peak)
 	}
-	for _, pair := range [][2]string{{"sdk-upload", "bare-upload"}, {"sdk-download", "bare-download"}} {
+	above := false
+	for _, pair := range [][2]string{{"sdk-upload", "bare-upload"}, {"sdk-download", "bare-download"}, {"sdk-download", "copy-download"}} {
 		ratio := func(of func(result) time.Duration) float64 {
 			var ratios []float64
 			for i, r := range results[pair[0]] {
@@ -69,8 +81,12 @@ func compare(size int64, runs int, tls bool) error {
 			}
 			return median(ratios, func(f float64) float64 { return f })
 		}
-		fmt.Printf("%s / %s: wall %.3f, user+sys %.3f\n", pair[0], pair[1],
-			ratio(func(r result) time.Duration { return r.wall }), ratio(func(r result) time.Duration { return r.cpu }))
+		wall, cpu := ratio(func(r result) time.Duration { return r.wall }), ratio(func(r result) time.Duration { return r.cpu })
+		fmt.Printf("%s / %s: wall %.3f, user+sys %.3f\n", pair[0], pair[1], wall, cpu)
+		above = above || pair[1] != "copy-download" && max(wall, cpu) > limit
+	}
+	if limit > 0 && above {
+		return fmt.Errorf("a ratio is above %.3f", limit)
 	}
 	return nil
 }
