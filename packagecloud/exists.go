@@ -45,6 +45,9 @@ func (u *upload) delete(ctx context.Context, pkg *Package, refusal error) error 
 	if u.typ == packagefile.Java && u.group == "" {
 		return existsError(pkg, "the archive doesn't tell its group, so that it may be another's; set UploadOptions.Coordinates", refusal)
 	}
+	if u.typ == packagefile.Node && !u.told {
+		return existsError(pkg, "the archive doesn't tell its scope, so that it may be another's; delete that one yourself", refusal)
+	}
 	_, err := u.digest(ctx, "sha256", sha256.New())
 	for i := 0; err == nil && i < len(u.sources); i++ {
 		err = u.sources[i].copyTo(ctx, io.Discard, u.repo.client.stall)

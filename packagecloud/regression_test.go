@@ -155,6 +155,20 @@ func TestIfExists_ReplaceLeavesThePackageOfAnotherScopeOrGroup(t *testing.T) {
 	}
 }
 
+// Nor does it delete one of whose scope the new archive says nothing.
+func TestIfExists_ReplaceNeedsToKnowTheScope(t *testing.T) {
+	f := setup(t)
+	if err := f.srv.AddPackage("main", "node/1", "demo-1.0.0.tgz", packagefiletest.Node("demo", "1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	f.srv.ResetRequests()
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes("demo-1.0.0.tgz", []byte("no archive")), &packagecloud.UploadOptions{Type: "node", IfExists: packagecloud.Replace})
+	if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("DELETE")) != 0 {
+		t.Errorf("%d deletions: %v", len(f.requests("DELETE")), err)
+	}
+	f.stored(t, 1)
+}
+
 // faulty is a transport that lets a test replace answers of the real server.
 type faulty struct {
 	posts int

@@ -76,6 +76,7 @@ type upload struct {
 	names   []string // under which the server may list it
 	scope   string   // of an npm package
 	group   string   // of a Java archive; empty if it doesn't tell
+	told    bool     // by the content; else by the file's name
 	started time.Time
 
 	transfer transfer

@@ -169,14 +169,14 @@ func TestRead_MetadataBehindTheLimitIsNotUnpacked(t *testing.T) {
 }
 
 // TestRead_SdistPackedWithBzip2 reads what Python's bz2 packed, which Go can't:
-// PKG-INFO behind 1000 bytes and behind 1 MiB.
+// PKG-INFO behind 1000 bytes and behind 8 MiB.
 func TestRead_SdistPackedWithBzip2(t *testing.T) {
 	for _, test := range []struct {
 		packed string
 		read   bool
 	}{
 		{"QlpoOTFBWSZTWZ6zJPYAAKJfgMqQQAP/kAGrxwBm496AGIggAJIJVNJk0wnqNGEDTGpgT0TeqCSU0R6TI9TIYg0aAGgaWeZjBmAZhCfICEQheUGQKJcow8QhgHF7ipRFnKbEUjyphEowIuucIcRyV1kM8dMS2HgV3jHY1qzL7bFs2ZUxizdA6aESjH039kZaN65nDUfPaI+QC2iDz0QiFM444H8XckU4UJCesyT2", true},
-		{"QlpoOTFBWSZTWbAMqoUAIKXfgd6QQAP/kAGrxwBm496AAQAICDAAuSEpTEnlNDQAaZA9T1A9R6R6hjIZDQaDRoA0ADQwRSiD1A0AAAADQH7TTQTxCIWYRVVWaqqIgAX71JZMJBPaoJMhEQAISIahTOZmY0cstYxEkZECIUPfWtAYZt7bLBTLnI5VxasXUezx1fjhOHKEMgtqi8qoPVsv0SN8tMR30pOEp0jSv4TGMqJzNusRAQAP4u5IpwoSFgGVUKA=", false},
+		{"QlpoOTFBWSZTWbpHpjQBAZRfgcqQQAP/kAGrxwBm496AAAEICDAAubYaoMgAAAA9QA0aDSRoyAAAAAAAKlIoYACMCDEwE02mnreWKUiJbpEJACr1SCIAxYezIuyui+tLUgiAKD0dq2eVNO/49mVbAJIMAQuvVJwxA5gYnp0TTBQ9KSQpSKGQqccDTC9sklgRPhdlYIDio4t8+5HKPJeg16Di95JwyF+wkGM2MlljPWkkIA8i7kinChIXSPTGgA==", false},
 	} {
 		packed, err := base64.StdEncoding.DecodeString(test.packed)
 		if err != nil {
