@@ -77,7 +77,8 @@ func keyAuth(typ, service string, credentials func(context.Context, *server) (lo
 // The function is called at every login, so that a token that rotates is never an
 // old one; it has no caller's context but one with the login's time limit. The host
 // id is for authenticators that don't take it from the token, else "". The text of
-// the function's errors is withheld; errors.Is and errors.As reach them.
+// the function's errors is withheld; errors.Is and errors.As reach them. If it is a
+// chain of sources that failed, only a chain in which nothing was found is ErrNotFound.
 //
 // https://docs.cyberark.com/conjur-open-source/latest/en/content/operations/services/cjr-authn-jwt.htm
 func JWT(service, host string, token func(context.Context) (string, error)) Auth {
@@ -89,14 +90,36 @@ func JWT(service, host string, token func(context.Context) (string, error)) Auth
 	return jwtAuth(service, host, func(ctx context.Context) (string, error) {
 		jwt, err := token(ctx)
 		if err != nil {
-			kind := tokensource.ErrUnavailable
-			if e, ok := errors.AsType[*tokensource.Error](err); ok {
-				kind = e.Kind
-			}
-			return "", fail(kind, fmt.Sprintf("the function for the JWT failed with a %T, whose text is withheld because it may hold a secret", err), err)
+			return "", fail(kindOf(err), fmt.Sprintf("the function for the JWT failed with a %T, whose text is withheld because it may hold a secret", err), err)
 		}
 		return jwt, nil
 	})
+}
+
+// kindOf returns the kind of an error of somebody else's source, ErrUnavailable where
+// nothing is known. A chain of sources fails with many: what wasn't found says little
+// beside another failure.
+func kindOf(err error) error {
+	switch e := err.(type) {
+	case *tokensource.Error:
+		if e != nil && e.Kind != nil {
+			return e.Kind
+		}
+	case interface{ Unwrap() []error }:
+		kind := tokensource.ErrUnavailable
+		for _, err := range e.Unwrap() {
+			if kind = kindOf(err); kind != tokensource.ErrNotFound {
+				break
+			}
+		}
+		return kind
+	case interface{ Unwrap() error }:
+		return kindOf(e.Unwrap())
+	}
+	if err == tokensource.ErrNotFound || err == tokensource.ErrDenied || err == tokensource.ErrInvalid {
+		return err
+	}
+	return tokensource.ErrUnavailable
 }
 
 // JWTFile is [JWT] with a token that is read from a file at every login, such as the

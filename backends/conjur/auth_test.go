@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -160,6 +161,53 @@ func TestAccessTokenFile_IsReadAtEveryRead(t *testing.T) {
 	s.refused(t, source, tokensource.ErrUnavailable, "doesn't exist")
 	replace(t, path, s.Issue(host))
 	holds(t, source, secret)
+}
+
+// A JWT that can't be had is no reason to use another token.
+func TestJWT_OutageOfItsSourceStopsAChain(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	failing := func(kind error) tokensource.TokenSource {
+		return tokensource.Func(func(context.Context) (tokensource.Token, error) {
+			return tokensource.Token{}, tokensource.NewError("test:jwt", kind, "", nil)
+		})
+	}
+	nothing := failing(tokensource.ErrNotFound)
+	chain := func(sources ...tokensource.TokenSource) tokensource.TokenSource {
+		return must(tokensource.Chain(sources...))
+	}
+	cached := func(source tokensource.TokenSource) tokensource.TokenSource {
+		return must(tokensource.Cache(source, tokensource.CacheOptions{}))
+	}
+	for _, test := range []struct {
+		name   string
+		source tokensource.TokenSource
+		kind   error
+	}{
+		{"nothing anywhere", chain(nothing, chain(nothing, nothing)), tokensource.ErrNotFound},
+		{"outage", chain(nothing, failing(tokensource.ErrUnavailable)), tokensource.ErrUnavailable},
+		{"denial in a chain in a chain", chain(nothing, chain(nothing, failing(tokensource.ErrDenied))), tokensource.ErrDenied},
+		{"outage behind a cache", cached(chain(nothing, failing(tokensource.ErrUnavailable))), tokensource.ErrUnavailable},
+		{"a foreign error", chain(nothing, tokensource.Func(func(context.Context) (tokensource.Token, error) {
+			return tokensource.Token{}, errors.New("with " + secret)
+		})), tokensource.ErrUnavailable},
+		{"wrapped", tokensource.Func(func(ctx context.Context) (tokensource.Token, error) {
+			_, err := chain(nothing, failing(tokensource.ErrInvalid)).Token(ctx)
+			return tokensource.Token{}, fmt.Errorf("with %s: %w", secret, err)
+		}), tokensource.ErrInvalid},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			source := s.source(t, with(conjur.JWT("ci", "", func(ctx context.Context) (string, error) {
+				tok, err := test.source.Token(ctx)
+				return tok.Reveal(), err
+			})))
+			s.refused(t, source, test.kind, "the function for the JWT failed")
+			tok, err := chain(source, tokensource.Static("another")).Token(t.Context())
+			if wentOn := err == nil; wentOn != (test.kind == tokensource.ErrNotFound) {
+				t.Errorf("the chain went on: %t (%v, %v)", wentOn, tok, err)
+			}
+		})
+	}
 }
 
 // sdkClient is what a program may have already.
