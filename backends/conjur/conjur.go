@@ -13,9 +13,12 @@
 //
 // Conjur's access tokens live for 8 minutes. A source logs in at its first read,
 // keeps the access token, and logs in again when three quarters of its time have
-// passed, or when Conjur answers 401 to it. One login runs at a time, however many
-// callers wait for it; it has a time limit of its own and no caller's context. A
-// caller whose context ends returns at once, and that doesn't disturb the login.
+// passed, or when Conjur answers 401 to it. Nobody waits for a login while the access
+// token still serves, and one that fails is repeated with pauses of a second to a
+// minute; the access token's end makes its error that of the reads. One login runs at
+// a time, however many callers wait for it; it has a time limit of its own and no
+// caller's context. A caller whose context ends returns at once, and that doesn't
+// disturb the login.
 //
 // # Errors
 //

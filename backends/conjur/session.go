@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,12 @@ func (a *accessToken) same(b *accessToken) bool {
 	return subtle.ConstantTimeCompare([]byte(a.header()), []byte(b.header())) == 1
 }
 
+// The pause after a login that failed while the access token still serves.
+const (
+	minBackoff = time.Second
+	maxBackoff = time.Minute
+)
+
 // session is the access token of one source.
 type session struct {
 	server *server
@@ -35,9 +42,11 @@ type session struct {
 	held   bool
 	hint   string
 
-	mu      sync.Mutex
-	current *accessToken
-	call    *login // the one that runs, or nil
+	mu       sync.Mutex
+	current  *accessToken
+	call     *login    // the one that runs, or nil
+	failures int       // in a row
+	retry    time.Time // no login behind the callers before
 }
 
 // login is one attempt. Waiters hold on to done; the rest is set before it closes.
@@ -52,6 +61,8 @@ func newSession(server *server, auth Auth) *session {
 }
 
 // get returns an access token to use, other than refused if there can be another.
+// As long as there is one that lasts nobody waits: the login for the next one runs
+// behind the callers.
 func (s *session) get(ctx context.Context, refused *accessToken) (*accessToken, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, ended(err)
@@ -60,15 +71,16 @@ func (s *session) get(ctx context.Context, refused *accessToken) (*accessToken, 
 	if refused != nil && s.current == refused {
 		s.current = nil
 	}
-	if s.current != nil && time.Now().Before(s.current.renew) {
-		defer s.mu.Unlock()
-		return s.current, nil
-	}
-	if s.call == nil {
+	now, current := time.Now(), s.current
+	serves := current != nil && now.Before(current.end)
+	if s.call == nil && (!serves || !now.Before(current.renew) && !now.Before(s.retry)) {
 		s.start()
 	}
 	call := s.call
 	s.mu.Unlock()
+	if serves {
+		return current, nil
+	}
 
 	select {
 	case <-call.done:
@@ -124,13 +136,23 @@ func (s *session) finish(call *login, access *accessToken, err error) {
 	}
 	s.call = nil
 	if err == nil {
-		s.current = access
-	} else if f, ok := err.(*failure); ok && f.kind == tokensource.ErrUnavailable &&
-		s.current != nil && time.Now().Before(s.current.end) && !s.held {
-		access, err = s.current, nil // it still serves
+		s.current, s.failures = access, 0
+	} else {
+		s.failures++
+		s.retry = time.Now().Add(backoff(s.failures))
 	}
 	call.access, call.err = access, err
 	close(call.done)
+}
+
+// backoff is the pause after the n-th failure in a row: 1 s, 2 s, 4 s, up to a
+// minute, each 20% up or down.
+func backoff(n int) time.Duration {
+	d := maxBackoff
+	if n <= 6 {
+		d = minBackoff << (n - 1)
+	}
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
 }
 
 // parse makes an access token of Conjur's JSON. Nothing of it is in an error.

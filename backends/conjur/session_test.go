@@ -128,27 +128,88 @@ func TestSession_GivesUpWhenANewAccessTokenIsRefusedToo(t *testing.T) {
 	s.countsAre(t, conjurserver.Counts{Logins: 2, Reads: 2})
 }
 
+// Whatever is wrong with the login, the access token serves to its end.
 func TestSession_OutlivesAnOutageOfTheLogin(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		fault conjurserver.Fault
+		kind  error
+		says  string
+	}{
+		{"down", answer("login", 503), tokensource.ErrUnavailable, "Conjur answered 503"},
+		{"stalled", stall("login", forever), tokensource.ErrUnavailable, "longer than 30s"},
+		{"denied", answer("login", 401), tokensource.ErrDenied, "refused the login"},
+		{"foreign 200", answer("login", 200), tokensource.ErrInvalid, "does the address lead to Conjur's API?"},
+		{"foreign 404", answer("login", 404), tokensource.ErrInvalid, "check the address"},
+		{"foreign 302", answer("login", 302), tokensource.ErrInvalid, "a redirect"},
+	} {
+		simulate(t, func(t *testing.T, s *conjurtest) {
+			source := s.source(t, s.inMemory)
+			holds(t, source, secret)
+			time.Sleep(6 * time.Minute)
+			s.SetFault(test.fault)
+			for range 1199 { // up to the end of the 8 minutes
+				began := time.Now()
+				holds(t, source, secret)
+				if took := time.Since(began); took != 0 {
+					t.Fatalf("%s: a read waited %v for the login", test.name, took)
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			// Pauses of 1, 2, 4, 8, 16, 32 and 60 seconds, which may be a fifth shorter.
+			if got := s.Counts().Logins - 1; got < 3 || got > 8 {
+				t.Errorf("%s: %d tries to log in within two minutes", test.name, got)
+			}
+			time.Sleep(time.Minute)
+			s.refused(t, source, test.kind, test.says)
+			s.SetFault(nil)
+			holds(t, source, secret)
+		})
+	}
+}
+
+func TestSession_ReplacesAnAccessTokenBehindTheCallers(t *testing.T) {
+	simulate(t, func(t *testing.T, s *conjurtest) {
+		source := s.source(t, s.inMemory)
+		holds(t, source, secret)
+		for range 2 { // a success ends the pauses
+			s.SetFault(answer("login", 503))
+			time.Sleep(6 * time.Minute)
+			holds(t, source, secret)
+			synctest.Wait() // for the login that fails
+			s.SetFault(stall("login", 10*time.Second))
+			time.Sleep(2 * time.Second)
+			began := time.Now()
+			var wg sync.WaitGroup
+			for range 100 {
+				wg.Go(func() { holds(t, source, secret) })
+			}
+			wg.Wait()
+			if took := time.Since(began); took != 0 {
+				t.Errorf("a read waited %v for the login", took)
+			}
+			time.Sleep(10 * time.Second) // for the login
+		}
+		s.SetFault(nil)
+		time.Sleep(5 * time.Minute)
+		holds(t, source, secret)
+		s.countsAre(t, conjurserver.Counts{Logins: 5, Reads: 204})
+	})
+}
+
+// An access token that Conjur refuses doesn't serve, however long it would last.
+func TestSession_RefusedAccessTokenWaitsForNoPause(t *testing.T) {
 	simulate(t, func(t *testing.T, s *conjurtest) {
 		source := s.source(t, s.inMemory)
 		holds(t, source, secret)
 		s.SetFault(answer("login", 503))
 		time.Sleep(7 * time.Minute)
 		holds(t, source, secret)
-		time.Sleep(2 * time.Minute)
+		synctest.Wait() // for the login that fails
+		s.Revoke()
 		s.refused(t, source, tokensource.ErrUnavailable, "Conjur answered 503")
 		s.SetFault(nil)
 		holds(t, source, secret)
-	})
-}
-
-func TestSession_ADeniedRenewalIsDenied(t *testing.T) {
-	simulate(t, func(t *testing.T, s *conjurtest) {
-		source := s.source(t, s.inMemory)
-		holds(t, source, secret)
-		s.SetFault(answer("login", 401))
-		time.Sleep(7 * time.Minute)
-		s.refused(t, source, tokensource.ErrDenied, "refused the login")
 	})
 }
 
