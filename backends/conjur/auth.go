@@ -2,9 +2,11 @@ package conjur
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -260,17 +262,40 @@ func sdkFailure(err error) error {
 
 // readFile reads a file with a credential. It isn't empty.
 func readFile(what, path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
+	data, err := readRegular(path)
+	problem := func(kind error, is string) ([]byte, error) {
+		return nil, fail(kind, fmt.Sprintf("the file with %s, %q, %s", what, path, is), err)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fail(tokensource.ErrUnavailable, fmt.Sprintf("the file with %s, %q, doesn't exist; does the program run that writes it?", what, path), err)
+		return problem(tokensource.ErrUnavailable, "doesn't exist; does the program run that writes it?")
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the file with %s, %q, may not be read by this user", what, path), err)
+		return problem(tokensource.ErrInvalid, "may not be read by this user")
+	case err == errIrregular:
+		return problem(tokensource.ErrInvalid, "is no regular file")
 	case err != nil:
-		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the file with %s, %q, can't be read", what, path), err)
+		return problem(tokensource.ErrInvalid, "can't be read")
+	case len(data) > maxValue:
+		return problem(tokensource.ErrInvalid, "is larger than 1 MiB; is it the right one?")
 	}
 	if data = bytes.TrimSpace(data); len(data) == 0 {
-		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the file with %s, %q, is empty", what, path), nil)
+		return problem(tokensource.ErrInvalid, "is empty")
 	}
 	return data, nil
+}
+
+var errIrregular = errors.New("not a regular file")
+
+// readRegular reads a regular file, up to a byte more than maxValue. It doesn't wait
+// for the writer of a FIFO, which nothing could put an end to.
+func readRegular(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, cmp.Or(err, errIrregular)
+	}
+	return io.ReadAll(io.LimitReader(file, maxValue+1))
 }

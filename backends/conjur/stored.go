@@ -1,10 +1,10 @@
 package conjur
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/bgentry/go-netrc/netrc"
@@ -53,15 +53,16 @@ func (s settings) fromKeyring() (login, key string, err error) {
 }
 
 func (s settings) fromNetRC() (login, key string, err error) {
-	file, err := os.Open(s.NetRC)
+	data, err := readRegular(s.NetRC)
 	switch {
 	case s.NetRC == "" || errors.Is(err, fs.ErrNotExist):
 		return "", "", notLoggedIn("there is no .netrc")
+	case err == errIrregular:
+		return "", "", fail(tokensource.ErrInvalid, fmt.Sprintf("%q, in place of a .netrc, is no regular file", s.NetRC), nil)
 	case err != nil:
 		return "", "", fail(tokensource.ErrInvalid, fmt.Sprintf("the credentials in %q can't be read by this user", s.NetRC), err)
 	}
-	defer file.Close()
-	parsed, err := netrc.Parse(file)
+	parsed, err := netrc.Parse(bytes.NewReader(data))
 	if err != nil {
 		return "", "", fail(tokensource.ErrInvalid, fmt.Sprintf("the credentials in %q are not in the format of .netrc", s.NetRC), err)
 	}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package conjur
+
+const openFlags = 0

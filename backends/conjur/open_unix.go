@@ -1,0 +1,7 @@
+//go:build unix
+
+package conjur
+
+import "syscall"
+
+const openFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
