@@ -62,10 +62,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -127,7 +130,12 @@ type Source struct {
 // or unreadable, and impossible options, are errors of kind ErrInvalid. Settings
 // that are merely absent aren't: then Token returns ErrNotFound.
 func New(variable string, options Options) (*Source, error) {
-	return open(origin(variable, options), variable, options, func(*settings) {})
+	spec := spell(variable, options)
+	if holdsToken(spec) {
+		return nil, tokensource.NewError(scheme+":[redacted]", tokensource.ErrInvalid,
+			"the id of the variable, or an option, looks like a token; pass the id of the variable that holds it", nil)
+	}
+	return open(spec.String(), variable, options, func(*settings) {})
 }
 
 // open is New with the source's spelling and with changes to the settings.
@@ -195,7 +203,7 @@ func (s *Source) flaw(options Options) string {
 // set and no credential.
 func (s *Source) String() string { return s.origin }
 
-func origin(variable string, o Options) string {
+func spell(variable string, o Options) backends.Spec {
 	spec := backends.Spec{Scheme: scheme, Name: variable, Field: o.Field, Options: map[string]string{}}
 	set := func(key, value string) {
 		if value != "" {
@@ -213,8 +221,17 @@ func origin(variable string, o Options) string {
 	for key, value := range o.Auth.spelling {
 		set(key, value)
 	}
-	return spec.String()
+	return spec
 }
+
+// holdsToken reports whether there is what looks like a token of packagecloud where
+// something is only named, which errors would repeat.
+func holdsToken(spec backends.Spec) bool {
+	words := slices.AppendSeq([]string{spec.Name, spec.Field}, maps.Values(spec.Options))
+	return slices.ContainsFunc(words, looksLikeToken.MatchString)
+}
+
+var looksLikeToken = regexp.MustCompile(`(?i)(^|[^0-9a-z])[0-9a-f]{48}([^0-9a-z]|$)`)
 
 // Token reads the variable.
 func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
@@ -275,10 +292,10 @@ func (s *Source) do(ctx context.Context, newRequest func() (*http.Request, error
 		body, err := s.session().server.do(ctx, req)
 		status, ok := errors.AsType[*statusError](err)
 		if !ok {
-			return body, err
+			return body, unsure(req, err)
 		}
 		if refusal = s.meaning(status); status.code != http.StatusUnauthorized {
-			return nil, refusal
+			return nil, unsure(req, refusal)
 		}
 		refused = access
 	}

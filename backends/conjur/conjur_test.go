@@ -1,6 +1,7 @@
 package conjur_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -271,14 +272,46 @@ func TestSource_TellsWhyThereIsNoConnection(t *testing.T) {
 // A page without white space would pass for a token, and be sent to packagecloud.
 func TestSource_PageIsNoToken(t *testing.T) {
 	s := start(t)
-	s.SetFault(func(kind string, w http.ResponseWriter, _ *http.Request) bool {
-		if kind == "read" {
-			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			io.WriteString(w, "<html><body>sign-in</body></html>")
+	for _, test := range []struct{ contentType, body, says string }{
+		{"text/html; charset=utf-8", "<html><body>sign-in</body></html>", "a web page"},
+		{"text/html", "blocked", "a web page"},
+		{"application/xhtml+xml", "blocked", "a web page"},
+		{"application/xhtml+xml", "<html></html>", "a web page"},
+		{"application/octet-stream", "\n<html></html>", "a web page"},
+		{"", "<html></html>", "a web page"},
+		{"application/json", `"blocked"`, "JSON, but no object"},
+		{"application/json; charset=utf-8", `["blocked"]`, "JSON, but no object"},
+		{"application/problem+json", "null", "JSON, but no object"},
+	} {
+		for _, kind := range []string{"login", "read"} {
+			s.SetFault(func(k string, w http.ResponseWriter, _ *http.Request) bool {
+				if k == kind {
+					w.Header()["Content-Type"] = []string{test.contentType}
+					io.WriteString(w, test.body)
+				}
+				return k == kind
+			})
+			s.refused(t, s.source(t), tokensource.ErrInvalid, test.says)
 		}
-		return kind == "read"
-	})
-	s.refused(t, s.source(t), tokensource.ErrInvalid, "a web page")
+	}
+}
+
+// Conjur sends a variable as what its annotation conjur/mime_type says.
+func TestSource_ReadsAnnotatedVariables(t *testing.T) {
+	s := start(t)
+	for _, test := range []struct{ contentType, value, field string }{
+		{"application/json", `{"token":"` + secret + `"}`, "token"},
+		{"text/plain", secret + "\n", ""},
+	} {
+		s.SetFault(func(kind string, w http.ResponseWriter, _ *http.Request) bool {
+			if kind == "read" {
+				w.Header().Set("Content-Type", test.contentType)
+				io.WriteString(w, test.value)
+			}
+			return kind == "read"
+		})
+		holds(t, s.source(t, func(o *conjur.Options) { o.Field = test.field }), secret)
+	}
 }
 
 func TestNew_RefusesWhatCannotWork(t *testing.T) {
@@ -311,6 +344,33 @@ func TestNew_RefusesWhatCannotWork(t *testing.T) {
 	options := s.options()
 	options.ApplianceURL, options.AllowHTTP = "http://conjur.example", true
 	newSource(t, variable, options)
+}
+
+// What looks like a token isn't repeated where an id belongs.
+func TestNew_RefusesATokenAsAName(t *testing.T) {
+	s := start(t)
+	for name, edit := range map[string]func(variable *string, o *conjur.Options){
+		"variable":        func(v *string, _ *conjur.Options) { *v = secret },
+		"part of it":      func(v *string, _ *conjur.Options) { *v = "prod/" + strings.ToUpper(secret) + "/token" },
+		"field":           func(_ *string, o *conjur.Options) { o.Field = secret },
+		"account":         func(_ *string, o *conjur.Options) { o.Account = secret },
+		"address":         func(_ *string, o *conjur.Options) { o.ApplianceURL = s.URL + "/" + secret },
+		"login":           func(_ *string, o *conjur.Options) { o.Auth = conjur.APIKey("host/"+secret, s.key) },
+		"service":         func(_ *string, o *conjur.Options) { o.Auth = conjur.JWT(secret, "", nil) },
+		"file with a JWT": func(_ *string, o *conjur.Options) { o.Auth = conjur.JWTFile("ci", "", secret) },
+	} {
+		id, options := variable, s.options()
+		edit(&id, &options)
+		source, err := conjur.New(id, options)
+		if err == nil || source != nil {
+			t.Fatalf("New took a token as the %s", name)
+		}
+		s.fails(t, err, tokensource.ErrInvalid, "looks like a token")
+		tokensourcetest.AssertNoSecret(t, err, strings.ToUpper(secret))
+	}
+	for _, id := range []string{secret[1:], secret + "0", "x" + secret} {
+		newSource(t, id, s.options())
+	}
 }
 
 func TestNew_RefusesAReplacedDefaultTransport(t *testing.T) {
@@ -374,6 +434,63 @@ func TestPut(t *testing.T) {
 	if s.Value(variable) != "x" {
 		t.Error("a refused Put changed the variable")
 	}
+}
+
+// A write without an answer may have been one.
+func TestPut_SaysWhenNobodyKnows(t *testing.T) {
+	s := start(t)
+	const doubt = "; the new token may have been stored"
+	put := func(ctx context.Context, source *conjur.Source) error {
+		_, err := source.Put(ctx, must(tokensource.NewToken(secret, tokensource.Metadata{})), tokensource.Token{})
+		return err
+	}
+	for _, status := range []int{500, 502, 503} {
+		s.SetFault(answer("write", status))
+		s.fails(t, put(t.Context(), s.source(t)), tokensource.ErrUnavailable, doubt)
+	}
+	s.SetFault(func(kind string, _ http.ResponseWriter, r *http.Request) bool {
+		if kind == "write" {
+			io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	s.fails(t, put(t.Context(), s.source(t)), tokensource.ErrUnavailable, doubt)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.SetFault(func(kind string, _ http.ResponseWriter, r *http.Request) bool {
+		if kind != "write" {
+			return false
+		}
+		io.Copy(io.Discard, r.Body) // lest the server doesn't see the client leave
+		cancel()
+		<-r.Context().Done()
+		return true
+	})
+	s.fails(t, put(ctx, s.source(t)), tokensource.ErrUnavailable, doubt)
+
+	certain := func(err error, kind error, says string) {
+		t.Helper()
+		s.fails(t, err, kind, says)
+		if strings.Contains(err.Error(), doubt) {
+			t.Errorf("%v: but nothing was stored", err)
+		}
+	}
+	for status, kind := range map[int]error{400: tokensource.ErrInvalid, 403: tokensource.ErrDenied, 429: tokensource.ErrUnavailable} {
+		s.SetFault(answer("write", status))
+		certain(put(t.Context(), s.source(t)), kind, fmt.Sprint(status))
+	}
+	s.SetFault(answer("login", 503))
+	certain(put(t.Context(), s.source(t)), tokensource.ErrUnavailable, "503")
+	s.SetFault(answer("read", 503))
+	certain(put(t.Context(), s.source(t, func(o *conjur.Options) { o.Field = "token" })), tokensource.ErrUnavailable, "503")
+	_, err := s.source(t).Token(t.Context())
+	certain(err, tokensource.ErrUnavailable, "503")
+	s.SetFault(nil)
+	access := s.Issue(host)
+	s.Close()
+	certain(put(t.Context(), s.source(t, with(conjur.AccessToken(access)))), tokensource.ErrUnavailable, "the connection was refused")
+	s = startTLS(t, newAuthority(t).issue("127.0.0.1", time.Now().Add(time.Hour)))
+	certain(put(t.Context(), s.source(t, with(conjur.AccessToken(s.Issue(host))))), tokensource.ErrUnavailable, "isn't trusted")
 }
 
 func TestPut_KeepsTheOtherFields(t *testing.T) {

@@ -184,9 +184,6 @@ func (s *server) do(ctx context.Context, req *http.Request) ([]byte, error) {
 		cause := response.NewConjurError(resp)
 		return nil, &statusError{code: resp.StatusCode, cause: func() error { return cause }}
 	}
-	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "text/html" {
-		return nil, fail(tokensource.ErrInvalid, "the answer is a web page; does the address lead to Conjur's API, past any proxy that asks people to sign in?", nil)
-	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxValue+1))
 	if err != nil {
 		return nil, s.broken(ctx, err)
@@ -194,7 +191,27 @@ func (s *server) do(ctx context.Context, req *http.Request) ([]byte, error) {
 	if len(body) > maxValue {
 		return nil, fail(tokensource.ErrInvalid, "Conjur's answer is larger than 1 MiB; is it the right variable?", nil)
 	}
+	if what := foreign(resp.Header.Get("Content-Type"), body); what != "" {
+		return nil, fail(tokensource.ErrInvalid, "the answer is "+what+"; does the address lead to Conjur's API, past any proxy that asks people to sign in?", nil)
+	}
 	return body, nil
+}
+
+// foreign says what an answer is that isn't Conjur's, or "". Without white space it
+// would pass for a token, and be sent to packagecloud. Conjur sends a variable as what
+// its annotation conjur/mime_type says, else as application/octet-stream; one that is
+// said to be JSON has fields.
+func foreign(contentType string, body []byte) string {
+	kind, _, _ := mime.ParseMediaType(contentType)
+	switch {
+	case kind == "text/html", kind == "application/xhtml+xml", bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
+		return "a web page"
+	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
+		if len(body) > 0 && decode(body) == nil {
+			return "JSON, but no object"
+		}
+	}
+	return ""
 }
 
 // broken says why a request had no answer. The text of err isn't used: it may hold
