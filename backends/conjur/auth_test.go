@@ -69,6 +69,7 @@ func TestJWT_IsAskedForAtEveryLogin(t *testing.T) {
 	s.Set(variable, secret)
 	s.AddJWT("ci", jwt("a"), host)
 	s.AddJWT("ci", jwt("b"), host)
+	s.RequireHost("ci")
 	calls := 0
 	source := s.source(t, with(conjur.JWT("ci", host, func(context.Context) (string, error) {
 		calls++

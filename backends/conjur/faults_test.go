@@ -20,6 +20,8 @@ type stage = func(t *testing.T, secret string) []tokensourcetest.Scene
 func TestSource_Faults(t *testing.T) {
 	s := start(t)
 	s.AddJWT("ci", jwt("good"), host)
+	s.AddJWT("hosts", jwt("good"), host)
+	s.RequireHost("hosts")
 	backend := tokensourcetest.Backend{
 		New:      func(t *testing.T) tokensource.TokenSource { return s.source(t) },
 		Set:      func(_ *testing.T, value string) { s.Set(variable, value) },
@@ -32,7 +34,7 @@ func TestSource_Faults(t *testing.T) {
 		})
 	}
 	faults := tokensourcetest.Faults{}
-	byJWT := onTheWay(conjur.JWTFile("ci", host, writeFile(t, "jwt", jwt("good"))))
+	byJWT := onTheWay(conjur.JWTFile("hosts", host, writeFile(t, "jwt", jwt("good"))))
 	for fault, byKey := range onTheWay(conjur.APIKey(host, s.key)) {
 		faults[fault] = func(t *testing.T, secret string) []tokensourcetest.Scene {
 			return slices.Concat(named("API key", byKey(t, secret)), named("JWT", byJWT[fault](t, secret)))
@@ -109,7 +111,9 @@ func (s *conjurtest) wrongCredentials(t *testing.T, secret string) (scenes []tok
 	unknown := func(context.Context) (string, error) { return jwt("unknown"), nil }
 	scene("JWT", s.source(t, with(conjur.JWT("ci", "", unknown))), jwt("unknown"))
 	good := writeFile(t, "jwt", jwt("good"))
-	scene("JWT of another host", s.source(t, with(conjur.JWTFile("ci", "host/other", good))))
+	scene("JWT of another host", s.source(t, with(conjur.JWTFile("hosts", "host/other", good))))
+	scene("JWT without the host", s.source(t, with(conjur.JWTFile("hosts", "", good))))
+	scene("JWT with a host that it names itself", s.source(t, with(conjur.JWTFile("ci", host, good))))
 	scene("JWT for another authenticator", s.source(t, with(conjur.JWTFile("k8s", host, good))))
 
 	setenv(t, map[string]string{
@@ -155,14 +159,14 @@ func (s *conjurtest) expiredCredentials(t *testing.T, secret string) (scenes []t
 	s.AddJWT("rotating", jwt("two"), host)
 	s.AddJWT("rotating", jwt("three"), host)
 	file := writeFile(t, "jwt", jwt("one"))
-	scene("JWT is rotated on disk", conjur.JWTFile("rotating", host, file), func(t *testing.T) {
+	scene("JWT is rotated on disk", conjur.JWTFile("rotating", "", file), func(t *testing.T) {
 		replace(t, file, jwt("two"))
 		s.DropJWT("rotating", jwt("one"))
 		s.Revoke()
 	})
 	current := jwt("two")
 	give := func(context.Context) (string, error) { return current, nil }
-	scene("function has another JWT", conjur.JWT("rotating", host, give), func(*testing.T) {
+	scene("function has another JWT", conjur.JWT("rotating", "", give), func(*testing.T) {
 		current = jwt("three")
 		s.DropJWT("rotating", jwt("two"))
 		s.Revoke()

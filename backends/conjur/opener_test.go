@@ -18,6 +18,7 @@ func TestOpener_OpensWhatItSpells(t *testing.T) {
 	s.Set("odd id/#1", `{"other":"x","token":"`+secret+`"}`)
 	s.Set(variable, secret)
 	s.AddJWT("k8s", jwt("a"), host)
+	s.RequireHost("k8s")
 	caFile := writeFile(t, "ca.pem", string(ca.pem))
 	at := "account=" + account + "&"
 	setenv(t, map[string]string{

@@ -65,7 +65,7 @@ func TestSettings_EveryWayToLogIn(t *testing.T) {
 			return env{"CONJUR_AUTHN_JWT_SERVICE_ID": "ci", "CONJUR_SERVICE_ID": "x", "JWT_TOKEN_PATH": writeFile(t, "jwt", jwt("a"))}
 		}},
 		{"JWT by type, with a host", func(t *testing.T, s *conjurtest) env {
-			return env{"CONJUR_AUTHN_TYPE": "jwt", "CONJUR_SERVICE_ID": "ci", "CONJUR_AUTHN_JWT_HOST_ID": host, "CONJUR_AUTHN_JWT_TOKEN": jwt("a")}
+			return env{"CONJUR_AUTHN_TYPE": "jwt", "CONJUR_SERVICE_ID": "hosts", "CONJUR_AUTHN_JWT_HOST_ID": host, "CONJUR_AUTHN_JWT_TOKEN": jwt("a")}
 		}},
 		{".netrc", func(t *testing.T, s *conjurtest) env {
 			netrc := fmt.Sprintf("machine elsewhere/authn\n  login x\n  password x\nmachine %s/authn\n  login %s\n  password %s\n", s.URL, host, s.key)
@@ -76,6 +76,8 @@ func TestSettings_EveryWayToLogIn(t *testing.T) {
 			s := start(t)
 			s.Set(variable, secret)
 			s.AddJWT("ci", jwt("a"), host)
+			s.AddJWT("hosts", jwt("a"), host)
+			s.RequireHost("hosts")
 			setenv(t, map[string]string{"CONJUR_APPLIANCE_URL": s.URL, "CONJUR_ACCOUNT": account})
 			setenv(t, test.env(t, s))
 			holds(t, newSource(t, variable, conjur.Options{}), secret)

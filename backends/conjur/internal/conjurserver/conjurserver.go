@@ -22,11 +22,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 const (
 	kept     = 20 // versions of a variable
 	saltSize = 24 // bytes of an access token's signature
+
+	textJSON  = "application/json; charset=utf-8"
+	textPlain = "text/plain; charset=utf-8"
 )
 
 // Server is one Conjur with one account. It is safe for concurrent use.
@@ -43,6 +47,7 @@ type Server struct {
 	skew      time.Duration
 	keys      map[string]string            // API keys by login
 	jwts      map[string]map[string]string // logins by JWT, by service
+	hosts     map[string]bool              // services that take the login from the path
 	variables map[string]*variable
 	fault     Fault
 	counts    Counts
@@ -63,7 +68,7 @@ type Privileges struct{ Read, Execute, Update bool }
 type Counts struct{ Logins, Reads, Writes, Refused int }
 
 // Fault may answer a request in the server's place; it then returns true. Kind is
-// "login", "read" or "write".
+// "login", "read" or "write", or else "key" or "batch", which the source doesn't use.
 type Fault func(kind string, w http.ResponseWriter, r *http.Request) bool
 
 // New starts a server on the loopback interface. The caller closes it. With a
@@ -76,6 +81,7 @@ func New(account string, certificate *tls.Certificate) *Server {
 		lifetime:  8 * time.Minute,
 		keys:      map[string]string{},
 		jwts:      map[string]map[string]string{},
+		hosts:     map[string]bool{},
 		variables: map[string]*variable{},
 	}
 	rand.Read(s.key)
@@ -120,6 +126,14 @@ func (s *Server) AddJWT(service, jwt, login string) {
 	}
 	s.jwts[service][jwt] = login
 	s.secrets = append(s.secrets, jwt)
+}
+
+// RequireHost sets the authenticator authn-jwt/service up without the property of the
+// JWT that holds the login: then it must be in the path, and else it must not.
+func (s *Server) RequireHost(service string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hosts[service] = true
 }
 
 // DropJWT makes a JWT invalid, as its expiry would.
@@ -270,6 +284,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	switch kind {
 	case "login":
 		s.authenticate(w, r, path)
+	case "key":
+		s.apiKey(w, r)
+	case "batch":
+		s.batch(w, r)
 	case "read", "write":
 		s.secret(w, r, kind, path)
 	default:
@@ -281,6 +299,10 @@ func kindOf(path []string, method string) string {
 	switch {
 	case strings.HasPrefix(path[0], "authn") && path[len(path)-1] == "authenticate" && method == http.MethodPost:
 		return "login"
+	case path[0] == "authn" && len(path) == 3 && path[2] == "login" && method == http.MethodGet:
+		return "key"
+	case path[0] == "secrets" && len(path) == 1 && method == http.MethodGet:
+		return "batch"
 	case path[0] == "secrets" && len(path) == 4 && method == http.MethodGet:
 		return "read"
 	case path[0] == "secrets" && len(path) == 4 && method == http.MethodPost:
@@ -312,7 +334,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, path []str
 			return
 		}
 		login = s.jwts[path[1]][form.Get("jwt")]
-		if len(path) == 5 && login != path[3] {
+		if s.hosts[path[1]] != (len(path) == 5) || len(path) == 5 && login != path[3] {
 			login = ""
 		}
 	}
@@ -321,11 +343,38 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, path []str
 		return
 	}
 	token := s.issue(login)
-	if r.Header.Get("Accept-Encoding") == "base64" {
+	if wantsBase64(r) {
 		w.Header().Set("Content-Encoding", "base64")
+		w.Header().Set("Content-Type", textPlain)
 		token = base64.StdEncoding.EncodeToString([]byte(token))
+	} else {
+		w.Header().Set("Content-Type", textJSON)
 	}
 	io.WriteString(w, token)
+}
+
+func wantsBase64(r *http.Request) bool {
+	for encoding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		if strings.EqualFold(strings.TrimSpace(encoding), "base64") {
+			return true
+		}
+	}
+	return false
+}
+
+// apiKey gives the API key of a login for its password. Here that is the key itself,
+// which Conjur takes as well.
+func (s *Server) apiKey(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	login, password, _ := r.BasicAuth()
+	key := s.keys[login]
+	if r.URL.Path != "/authn/"+s.Account+"/login" || key == "" || password != key {
+		w.WriteHeader(http.StatusUnauthorized) // with an empty body
+		return
+	}
+	w.Header().Set("Content-Type", textPlain)
+	io.WriteString(w, key)
 }
 
 // Issue returns an access token for a login, as authentication does.
@@ -392,17 +441,14 @@ func (s *Server) secret(w http.ResponseWriter, r *http.Request, kind string, pat
 	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	login, refusal := s.authorize(r)
-	if refusal != "" {
-		s.counts.Refused++
-		w.WriteHeader(http.StatusUnauthorized)
-		io.WriteString(w, refusal)
+	login, ok := s.admit(w, r)
+	if !ok {
 		return
 	}
 	account, id := path[1], path[3]
-	v := s.variables[id]
-	if path[2] != "variable" || account != s.Account || v == nil || v.privileges[login] == (Privileges{}) {
-		notFound(w, account, id)
+	v := s.visible(login, account, path[2], id)
+	if v == nil {
+		notFound(w, account+":variable:"+id)
 		return
 	}
 	if p := v.privileges[login]; kind == "read" && !p.Execute || kind == "write" && !p.Update {
@@ -424,16 +470,88 @@ func (s *Server) secret(w http.ResponseWriter, r *http.Request, kind string, pat
 	}
 	at := n - v.dropped - 1
 	if at < 0 || at >= len(v.values) {
-		notFound(w, account, id)
+		notFound(w, account+":variable:"+id)
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Write(v.values[at])
 }
 
-func notFound(w http.ResponseWriter, account, id string) {
-	w.Header().Set("Content-Type", "application/json")
+// admit returns the login of a request's access token, or answers 401.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) (login string, ok bool) {
+	login, refusal := s.authorize(r)
+	if refusal != "" {
+		s.counts.Refused++
+		w.Header().Set("Content-Type", textPlain)
+		w.WriteHeader(http.StatusUnauthorized)
+		io.WriteString(w, refusal)
+	}
+	return login, refusal == ""
+}
+
+// visible returns a variable that the login may know of, or nil.
+func (s *Server) visible(login, account, kind, id string) *variable {
+	v := s.variables[id]
+	if kind != "variable" || account != s.Account || v == nil || v.privileges[login] == (Privileges{}) {
+		return nil
+	}
+	return v
+}
+
+// batch answers with the latest values of several variables, or with none.
+func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	login, ok := s.admit(w, r)
+	if !ok {
+		return
+	}
+	list := r.URL.Query().Get("variable_ids")
+	if list == "" {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		return
+	}
+	found := map[string]*variable{}
+	for full := range strings.SplitSeq(list, ",") {
+		part := append(strings.SplitN(full, ":", 3), "", "")
+		if found[full] = s.visible(login, part[0], part[1], part[2]); found[full] == nil {
+			notFound(w, full)
+			return
+		}
+	}
+	for _, v := range found {
+		if !v.privileges[login].Execute {
+			w.WriteHeader(http.StatusForbidden) // with an empty body
+			return
+		}
+	}
+	values := map[string]string{}
+	for full, v := range found {
+		if len(v.values) == 0 {
+			notFound(w, full)
+			return
+		}
+		value := v.values[len(v.values)-1]
+		switch {
+		case wantsBase64(r):
+			values[full] = base64.StdEncoding.EncodeToString(value)
+		case !utf8.Valid(value):
+			w.WriteHeader(http.StatusNotAcceptable)
+			return
+		default:
+			values[full] = string(value)
+		}
+	}
+	if wantsBase64(r) {
+		w.Header().Set("Content-Encoding", "base64")
+	}
+	w.Header().Set("Content-Type", textJSON)
+	json.NewEncoder(w).Encode(values)
+}
+
+func notFound(w http.ResponseWriter, full string) {
+	w.Header().Set("Content-Type", textJSON)
 	w.WriteHeader(http.StatusNotFound)
-	message := fmt.Sprintf("CONJ00076E Variable %s:variable:%s is empty or not found.", account, id)
+	message := fmt.Sprintf("CONJ00076E Variable %s is empty or not found.", full)
 	json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": "not_found", "message": message}})
 }
