@@ -64,6 +64,40 @@ func TestJWTFile_IsReadAtEveryLogin(t *testing.T) {
 	holds(t, source, secret)
 }
 
+// Kubernetes mounts a token as a link to a folder that it replaces.
+func TestJWTFile_FollowsASwappedLink(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	dir := t.TempDir()
+	swap := func(name string) {
+		t.Helper()
+		if err := errors.Join(
+			os.Mkdir(filepath.Join(dir, name), 0o700),
+			os.WriteFile(filepath.Join(dir, name, "token"), []byte(jwt(name)), 0o600),
+			os.Symlink(name, filepath.Join(dir, "..data_tmp")),
+			os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")),
+		); err != nil {
+			if runtime.GOOS == "windows" {
+				t.Skip("no symbolic links: ", err)
+			}
+			t.Fatal(err)
+		}
+	}
+	swap("one")
+	path := filepath.Join(dir, "token")
+	if err := os.Symlink(filepath.Join("..data", "token"), path); err != nil {
+		t.Fatal(err)
+	}
+	source := s.source(t, with(conjur.JWTFile("ci", "", path)))
+	s.AddJWT("ci", jwt("one"), host)
+	holds(t, source, secret)
+	swap("two")
+	s.DropJWT("ci", jwt("one"))
+	s.AddJWT("ci", jwt("two"), host)
+	s.Revoke()
+	holds(t, source, secret)
+}
+
 func TestJWT_IsAskedForAtEveryLogin(t *testing.T) {
 	s := start(t)
 	s.Set(variable, secret)

@@ -2,11 +2,15 @@ package conjur_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -249,6 +253,42 @@ func TestSource_FollowsNoRedirect(t *testing.T) {
 			t.Errorf("%s: another host got %q", name, seen)
 		}
 	}
+}
+
+func TestSource_KeepsNoCookies(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	s.SetFault(func(_ string, w http.ResponseWriter, r *http.Request) bool {
+		if len(r.Cookies()) > 0 {
+			t.Errorf("a request has the cookies %v", r.Cookies())
+		}
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "x", Path: "/"})
+		return false
+	})
+	jar := must(cookiejar.New(nil))
+	address := must(url.Parse(s.URL))
+	jar.SetCookies(address, []*http.Cookie{{Name: "callers", Value: "x", Path: "/"}})
+	source := s.source(t, func(o *conjur.Options) { o.HTTPClient = &http.Client{Jar: jar} })
+	for range 2 {
+		holds(t, source, secret)
+	}
+	if got := jar.Cookies(address); len(got) != 1 {
+		t.Errorf("the caller's jar has %v", got)
+	}
+}
+
+func TestSource_RefusesOldTLS(t *testing.T) {
+	ca := newAuthority(t)
+	s := start(t)
+	old := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request was made") }))
+	old.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are meant to fail
+	old.TLS = &tls.Config{
+		Certificates: []tls.Certificate{*ca.issue("127.0.0.1", time.Now().Add(time.Hour))},
+		MinVersion:   tls.VersionTLS10, MaxVersion: tls.VersionTLS11,
+	}
+	old.StartTLS()
+	defer old.Close()
+	s.refused(t, s.source(t, func(o *conjur.Options) { o.ApplianceURL, o.CA = old.URL, ca.pem }), tokensource.ErrUnavailable, "no answer")
 }
 
 func TestSource_TellsWhyThereIsNoConnection(t *testing.T) {

@@ -20,31 +20,46 @@ func TestOpener_OpensWhatItSpells(t *testing.T) {
 	s.AddJWT("k8s", jwt("a"), host)
 	s.RequireHost("k8s")
 	caFile := writeFile(t, "ca.pem", string(ca.pem))
-	at := "account=" + account + "&"
-	setenv(t, map[string]string{
+	right := map[string]string{
 		"CONJUR_APPLIANCE_URL": s.URL, "CONJUR_ACCOUNT": account, "CONJUR_CERT_FILE": caFile,
 		"CONJUR_AUTHN_LOGIN": host, "CONJUR_AUTHN_API_KEY": s.key, "CONJUR_AUTHN_TOKEN": s.Issue(host),
-	})
-	for _, spec := range []string{
-		"conjur:" + variable,
-		"conjur:" + variable + "?version=1",
-		"conjur:odd%20id/%231#token",
-		"conjur:" + variable + "?" + at + "auth=apikey&ca=" + caFile + "&url=" + s.URL,
-		"conjur:" + variable + "?auth=apikey&login=" + host,
-		"conjur:" + variable + "?auth=jwt&file=" + writeFile(t, "jwt", jwt("a")) + "&host=" + host + "&service=k8s",
-		"conjur:" + variable + "?auth=token",
-		"conjur:" + variable + "?auth=tokenfile&file=" + writeFile(t, "access", s.Issue(host)),
-	} {
-		source, err := backends.Parse(spec, conjur.Opener())
-		if err != nil {
-			t.Errorf("%s: %v", spec, err)
-			continue
-		}
-		tok := holds(t, source, secret)
-		if tok.Metadata().Origin != spec {
-			t.Errorf("the origin is %s, want %s", tok.Metadata().Origin, spec)
-		}
 	}
+	type env = map[string]string
+	for _, test := range []struct {
+		spec  string
+		wrong env // what the spec's options must win over
+	}{
+		{"conjur:" + variable, nil},
+		{"conjur:" + variable + "?version=1", nil},
+		{"conjur:odd%20id/%231#token", nil},
+		{"conjur:" + variable + "?account=" + account, env{"CONJUR_ACCOUNT": "other"}},
+		{"conjur:" + variable + "?url=" + s.URL, env{"CONJUR_APPLIANCE_URL": "https://127.0.0.1:1"}},
+		{"conjur:" + variable + "?ca=" + caFile, env{"CONJUR_CERT_FILE": "/nonexistent"}},
+		{"conjur:" + variable + "?auth=apikey", env{"CONJUR_AUTHN_TOKEN": s.Issue("host/other"), "CONJUR_AUTHN_TYPE": "jwt", "CONJUR_SERVICE_ID": "other"}},
+		{"conjur:" + variable + "?auth=apikey&login=" + host, env{"CONJUR_AUTHN_LOGIN": "host/other"}},
+		{"conjur:" + variable + "?auth=jwt&file=" + writeFile(t, "jwt", jwt("a")) + "&host=" + host + "&service=k8s", env{
+			"CONJUR_AUTHN_JWT_TOKEN": jwt("other"), "JWT_TOKEN_PATH": writeFile(t, "jwt", jwt("other")),
+			"CONJUR_AUTHN_JWT_HOST_ID": "host/other", "CONJUR_AUTHN_JWT_SERVICE_ID": "other",
+		}},
+		{"conjur:" + variable + "?auth=token", env{"CONJUR_AUTHN_TOKEN_FILE": writeFile(t, "access", s.Issue("host/other")), "CONJUR_AUTHN_API_KEY": "other"}},
+		{"conjur:" + variable + "?auth=tokenfile&file=" + writeFile(t, "access", s.Issue(host)), env{
+			"CONJUR_AUTHN_TOKEN_FILE": writeFile(t, "access", s.Issue("host/other")), "CONJUR_AUTHN_TOKEN": s.Issue("host/other"),
+		}},
+	} {
+		t.Run(test.spec, func(t *testing.T) {
+			setenv(t, right)
+			setenv(t, test.wrong)
+			source, err := backends.Parse(test.spec, conjur.Opener())
+			if err != nil {
+				t.Fatal(err)
+			}
+			tok := holds(t, source, secret)
+			if tok.Metadata().Origin != test.spec {
+				t.Errorf("the origin is %s, want %s", tok.Metadata().Origin, test.spec)
+			}
+		})
+	}
+	setenv(t, right)
 	t.Setenv("CONJUR_SSL_CERTIFICATE", string(newAuthority(t).pem))
 	s.refused(t, must(backends.Parse("conjur:"+variable, conjur.Opener())), tokensource.ErrUnavailable, "isn't trusted")
 	holds(t, must(backends.Parse("conjur:"+variable+"?ca="+caFile, conjur.Opener())), secret)

@@ -2,6 +2,7 @@ package conjur_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"runtime"
@@ -70,10 +71,14 @@ func TestSession_AThousandColdCallersLogInOnce(t *testing.T) {
 		close(gate)
 		wg.Wait()
 	}
-	read(s.source(t))
-	s.countsAre(t, conjurserver.Counts{Logins: 1, Reads: callers})
-	read(must(tokensource.Cache(s.source(t), tokensource.CacheOptions{})))
-	s.countsAre(t, conjurserver.Counts{Logins: 2, Reads: callers + 1})
+	s.AddJWT("ci", jwt("a"), host)
+	for i, auth := range []conjur.Auth{conjur.APIKey(host, s.key), conjur.JWTFile("ci", "", writeFile(t, "jwt", jwt("a")))} {
+		before := i * (callers + 1)
+		read(s.source(t, with(auth)))
+		s.countsAre(t, conjurserver.Counts{Logins: 2*i + 1, Reads: before + callers})
+		read(must(tokensource.Cache(s.source(t, with(auth)), tokensource.CacheOptions{})))
+		s.countsAre(t, conjurserver.Counts{Logins: 2*i + 2, Reads: before + callers + 1})
+	}
 }
 
 func TestSession_RenewsAccessTokensInTime(t *testing.T) {
@@ -97,6 +102,19 @@ func TestSession_ReplacesAnAccessTokenThatExpired(t *testing.T) {
 		time.Sleep(9 * time.Minute)
 		holds(t, source, secret)
 		s.countsAre(t, conjurserver.Counts{Logins: 2, Reads: 2})
+	})
+}
+
+func TestSession_TrustsNoAccessTokenForMoreThanADay(t *testing.T) {
+	simulate(t, func(t *testing.T, s *conjurtest) {
+		s.SetLifetime(1000 * time.Hour)
+		source := s.source(t, s.inMemory)
+		for _, wait := range []time.Duration{0, 17 * time.Hour, 2 * time.Hour} { // 18 hours are three quarters
+			time.Sleep(wait)
+			holds(t, source, secret)
+		}
+		synctest.Wait() // for the login
+		s.countsAre(t, conjurserver.Counts{Logins: 2, Reads: 3})
 	})
 }
 
@@ -178,7 +196,7 @@ func TestSession_ReplacesAnAccessTokenBehindTheCallers(t *testing.T) {
 			holds(t, source, secret)
 			synctest.Wait() // for the login that fails
 			s.SetFault(stall("login", 10*time.Second))
-			time.Sleep(2 * time.Second)
+			time.Sleep(1300 * time.Millisecond) // more than the first pause, less than the second
 			began := time.Now()
 			var wg sync.WaitGroup
 			for range 100 {
@@ -284,6 +302,33 @@ func TestSession_StalledRequestsEnd(t *testing.T) {
 			s.SetFault(nil)
 			holds(t, source, secret)
 		})
+	}
+}
+
+func TestSession_TimeLimitIsTheOptionsOrTheSettings(t *testing.T) {
+	type env = map[string]string
+	for _, test := range []struct {
+		env    env
+		option time.Duration
+		want   time.Duration
+	}{
+		{env{"CONJUR_HTTP_TIMEOUT": "7"}, 0, 7 * time.Second},
+		{env{"CONJURRC": writeFile(t, "rc", "http_timeout: 5\n")}, 0, 5 * time.Second},
+		{env{"CONJUR_HTTP_TIMEOUT": "7"}, 3 * time.Second, 3 * time.Second},
+	} {
+		for _, kind := range []string{"login", "read"} {
+			simulate(t, func(t *testing.T, s *conjurtest) {
+				setenv(t, test.env)
+				t.Setenv("CONJUR_ACCOUNT", account)
+				source := s.source(t, s.inMemory, func(o *conjur.Options) { o.Account, o.Timeout = "", test.option })
+				s.SetFault(stall(kind, forever))
+				began := time.Now()
+				s.refused(t, source, tokensource.ErrUnavailable, fmt.Sprintf("longer than %v", test.want))
+				if took := time.Since(began); took != test.want {
+					t.Errorf("%s: it took %v, want %v", kind, took, test.want)
+				}
+			})
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,6 +68,10 @@ func TestSettings_EveryWayToLogIn(t *testing.T) {
 		{"JWT by type, with a host", func(t *testing.T, s *conjurtest) env {
 			return env{"CONJUR_AUTHN_TYPE": "jwt", "CONJUR_SERVICE_ID": "hosts", "CONJUR_AUTHN_JWT_HOST_ID": host, "CONJUR_AUTHN_JWT_TOKEN": jwt("a")}
 		}},
+		{"JWT by .conjurrc, with a host", func(t *testing.T, s *conjurtest) env {
+			rc := "authn_type: jwt\nservice_id: hosts\njwt_host_id: " + host + "\njwt_file: " + writeFile(t, "jwt", jwt("a")) + "\n"
+			return env{"CONJURRC": writeFile(t, "rc", rc)}
+		}},
 		{".netrc", func(t *testing.T, s *conjurtest) env {
 			netrc := fmt.Sprintf("machine elsewhere/authn\n  login x\n  password x\nmachine %s/authn\n  login %s\n  password %s\n", s.URL, host, s.key)
 			return env{"CONJUR_CREDENTIAL_STORAGE": "file", "CONJUR_NETRC_PATH": writeFile(t, "netrc", netrc)}
@@ -118,6 +123,41 @@ func TestSettings_Files(t *testing.T) {
 		replace(t, rc, "{")
 		holds(t, newSource(t, variable, s.options()), secret)
 	})
+}
+
+func TestSettings_DisableKeepAlives(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	var mu sync.Mutex
+	connections := map[string]bool{}
+	s.SetFault(func(_ string, _ http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		connections[r.RemoteAddr] = true
+		return false
+	})
+	settings := map[string]string{"CONJUR_APPLIANCE_URL": s.URL, "CONJUR_ACCOUNT": account, "CONJUR_AUTHN_LOGIN": host, "CONJUR_AUTHN_API_KEY": s.key}
+	for _, test := range []struct {
+		name, value string
+		want        int // connections for a login and two reads
+	}{
+		{"CONJURRC", writeFile(t, "rc", ""), 1},
+		{"CONJURRC", writeFile(t, "rc", "disable_keep_alives: true\n"), 3},
+		{"CONJUR_DISABLE_KEEP_ALIVES", "true", 3},
+		{"CONJUR_DISABLE_KEEP_ALIVES", "false", 1},
+	} {
+		t.Run(test.name+" "+test.value, func(t *testing.T) {
+			clear(connections)
+			setenv(t, settings)
+			t.Setenv(test.name, test.value)
+			source := newSource(t, variable, conjur.Options{})
+			holds(t, source, secret)
+			holds(t, source, secret)
+			if got := len(connections); got != test.want {
+				t.Errorf("%d connections, want %d", got, test.want)
+			}
+		})
+	}
 }
 
 func TestSettings_Certificates(t *testing.T) {
