@@ -16,6 +16,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
 	"github.com/packagecloud-go/sdk/packagecloud"
 )
 
@@ -293,5 +294,36 @@ func TestUpload_QuestionThatIsRefusedIsNotAskedAgain(t *testing.T) {
 	}
 	if strings.Join(asked, ",") != "100-continue,," {
 		t.Errorf("the uploads asked %q", asked)
+	}
+}
+
+// slowly gives a little at every read, and takes longer over all than a stall.
+type slowly struct{ *bytes.Reader }
+
+func (s slowly) pause() { time.Sleep(20 * time.Millisecond) }
+
+func (s slowly) Read(p []byte) (int, error) {
+	s.pause()
+	return s.Reader.Read(p[:min(len(p), 10)])
+}
+
+func (s slowly) ReadAt(p []byte, off int64) (int, error) {
+	s.pause()
+	return s.Reader.ReadAt(p, off)
+}
+
+func (slowly) WriteTo(io.Writer) (int64, error) { panic("not by the client") }
+func (slowly) Close() error                     { return nil }
+
+func TestUpload_SlowContentIsNoStall(t *testing.T) {
+	content := packagefiletest.Deb("demo", "1.0", "amd64")
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, content)
+	packagecloud.SetTiming(f.client, 500*time.Millisecond, time.Millisecond, 0)
+	pkg, err := f.repo.Upload(t.Context(), packagecloud.Content{Name: demo, Size: int64(len(content)), Open: func() (io.ReadCloser, error) {
+		return slowly{bytes.NewReader(content)}, nil
+	}}, ifExists(packagecloud.Skip))
+	if err != nil || !pkg.Existed {
+		t.Errorf("%+v, %v", pkg, err)
 	}
 }

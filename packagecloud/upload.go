@@ -36,9 +36,9 @@ const (
 	// Skip leaves it if it has the same checksum, and then sends nothing. Other
 	// content is ErrExists, and so is a package without a checksum.
 	Skip
-	// Replace deletes it first. It makes sure that the new content can be
-	// read before it does, and an error after it says that the old package is
-	// gone.
+	// Replace deletes it first. It makes sure that the new content and its
+	// source files can be read before it does, and an error after it says that
+	// the old package is gone.
 	Replace
 )
 
@@ -91,7 +91,8 @@ type upload struct {
 // looked up, so that a package is neither missing nor sent twice: what is there
 // is ours if it has the checksum; where the server gives none (alpine, dsc, java
 // at first), if its size is ours, its uploader is the token's owner, and it was
-// created since the upload began. Else the error is ErrUnknownOutcome.
+// created since the upload began. Else the error is ErrUnknownOutcome; besides,
+// it may be what ended a later try, ErrUnauthorized for example.
 //
 // Errors are an *[Error], among them ErrExists and ErrInvalid; ErrContentChanged,
 // ErrNotReplayable and ErrUnknownOutcome; or those of the token, the file, the
