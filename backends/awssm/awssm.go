@@ -57,6 +57,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -122,6 +123,7 @@ type Source struct {
 	// its credentials.
 	getSecretValue func(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
 	strict         func(*secretsmanager.Options)
+	renewing       *sync.Mutex // see lent
 
 	secretID string
 	options  Options
@@ -152,7 +154,7 @@ func New(client API, secretID string, options Options) (*Source, error) {
 }
 
 func newSource(client API, secretID string, options Options) (*Source, error) {
-	s := &Source{secretID: secretID, options: options, origin: spell(secretID, options)}
+	s := &Source{secretID: secretID, options: options, origin: spell(secretID, options), renewing: &sync.Mutex{}}
 	switch {
 	case isNil(client):
 		return nil, s.invalid("the client is nil")
@@ -248,7 +250,7 @@ func (s *Source) get(ctx context.Context, stage, versionID string) (value, error
 
 // call makes a request, and once more if it took credentials that have expired.
 func call[I, O any](ctx context.Context, s *Source, action string, do func(context.Context, I, ...func(*secretsmanager.Options)) (O, error), in I) (O, error) {
-	with := &lent{}
+	with := &lent{renewing: s.renewing}
 	perCall := func(o *secretsmanager.Options) {
 		s.strict(o)
 		if o.Retryer != nil {

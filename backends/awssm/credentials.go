@@ -109,6 +109,9 @@ func (e *credentialsError) Unwrap() error { return e.err }
 
 // lent are the credentials of one request.
 type lent struct {
+	// renewing guards the look at a cache of credentials and what is done about it.
+	renewing *sync.Mutex
+
 	mu    sync.Mutex
 	from  aws.CredentialsProvider
 	keyID string // of those that were given last
@@ -140,9 +143,6 @@ func (l *lent) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
-// renewing guards the look at a cache of credentials and what is done about it.
-var renewing sync.Mutex
-
 // renew drops the credentials that were lent, unless somebody has done so already:
 // many requests may find out at once that a session has ended, and one new one
 // serves them all. It reports whether there can be others.
@@ -155,8 +155,8 @@ func (l *lent) renew() bool {
 	}
 	noWait, cancel := context.WithCancel(context.Background())
 	cancel()
-	renewing.Lock()
-	defer renewing.Unlock()
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
 	if c, err := cache.Retrieve(noWait); err == nil && c.AccessKeyID == l.keyID {
 		cache.Invalidate()
 	}

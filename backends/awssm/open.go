@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -75,7 +76,7 @@ func open(ctx context.Context, secretID string, options Options) (*secretsmanage
 		return nil, tokensource.NewError(origin, tokensource.ErrInvalid, message, err)
 	}
 	if options.RoleARN != "" {
-		with := (&lent{}).lend(cfg.Credentials)
+		with := (&lent{renewing: &sync.Mutex{}}).lend(cfg.Credentials)
 		client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.Credentials = with })
 		cfg.Credentials = aws.NewCredentialsCache(assumer{stscreds.NewAssumeRoleProvider(client, options.RoleARN), with}, renewEarly)
 	}
