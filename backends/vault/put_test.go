@@ -187,7 +187,7 @@ func TestPut_AnAnswerThatGotLost(t *testing.T) {
 	for name, lose := range map[string]func(w http.ResponseWriter, cancel context.CancelFunc){
 		"cut off":         func(http.ResponseWriter, context.CancelFunc) { panic(http.ErrAbortHandler) },
 		"500":             func(w http.ResponseWriter, _ context.CancelFunc) { http.Error(w, `{"errors":["x"]}`, 500) },
-		"504 of a proxy":  func(w http.ResponseWriter, _ context.CancelFunc) { http.Error(w, "<html>", 504) },
+		"504 of a proxy":  func(w http.ResponseWriter, _ context.CancelFunc) { http.Error(w, "<html>", http.StatusGatewayTimeout) },
 		"the caller left": func(_ http.ResponseWriter, cancel context.CancelFunc) { cancel(); panic(http.ErrAbortHandler) },
 	} {
 		for _, k := range stores {
