@@ -50,6 +50,8 @@ func TestError_EveryShape(t *testing.T) {
 		{"j 422", 422, "application/json", `{"error":["has ALREADY been taken"]}`, "invalid,exists", "ALREADY", "error"},
 		{"k", 429, "text/html", "Bandwidth or Storage Limit Exceeded", "quota", "no bandwidth or storage", ""},
 		{"j 422 of the plan", 422, "application/json", `{"error":["payment required"]}`, "invalid,payment", "payment required", "error"},
+		{"c spread out", 200, "application/json", "{\n  \"error\": \"not_found\" }", "not found", "not_found", "error"},
+		{"a success that says otherwise and more", 200, "application/json", `{"message":"later","error":"maintenance"}`, "", "error: maintenance; message: later", "error,message"},
 		{"a success that says otherwise", 200, "application/json", `{"error":"maintenance"}`, "", "200 OK: error: maintenance", "error"},
 		{"l html", 501, "text/html", "<html><h1>We're sorry</h1></html>", "", "501 Not Implemented", ""},
 		{"l empty", 501, "", "", "", "501 Not Implemented", ""},

@@ -46,7 +46,12 @@ func (u *upload) delete(ctx context.Context, pkg *Package, refusal error) error 
 		return existsError(pkg, "the archive doesn't tell its group, so that it may be another's; set UploadOptions.Coordinates", refusal)
 	}
 	if u.typ == packagefile.Node && !u.told {
-		return existsError(pkg, "the archive doesn't tell its scope, so that it may be another's; delete that one yourself", refusal)
+		return existsError(pkg, "the scope can't be read in the archive, so that it may be another's; see to it that the content can be read at will, or delete that one yourself", refusal)
+	}
+	if u.typ == packagefile.Alpine {
+		if err := u.alone(ctx, pkg, refusal); err != nil {
+			return err
+		}
 	}
 	_, err := u.digest(ctx, "sha256", sha256.New())
 	for i := 0; err == nil && i < len(u.sources); i++ {
@@ -63,6 +68,24 @@ func (u *upload) delete(ctx context.Context, pkg *Package, refusal error) error 
 		return fmt.Errorf("packagecloud: %s was not replaced: %w", pkg.Filename, err)
 	}
 	u.deleted = pkg
+	return nil
+}
+
+// alone makes sure that pkg is the only one of its file name in its place: Alpine
+// packages of several architectures are deleted by the same address.
+func (u *upload) alone(ctx context.Context, pkg *Package, refusal error) error {
+	n := 0
+	for other, err := range u.repo.search(ctx, pkg.Filename, u.place.name, "") {
+		if err != nil {
+			return fmt.Errorf("packagecloud: nothing was replaced: %w", err)
+		}
+		if other.Filename == pkg.Filename && inDistribution(other, u.place.name) {
+			n++
+		}
+	}
+	if n > 1 {
+		return existsError(pkg, "so are those of other architectures, which would be deleted by the same address; delete it on the site", refusal)
+	}
 	return nil
 }
 

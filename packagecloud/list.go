@@ -78,8 +78,8 @@ func (r *Repository) Search(ctx context.Context, options *SearchOptions) iter.Se
 }
 
 // search looks for a file name. The list may change: a single package counts.
-func (r *Repository) search(ctx context.Context, query, distribution string) iter.Seq2[*Package, error] {
-	return r.Search(ctx, &SearchOptions{Query: query, Distribution: searchable(distribution), ListOptions: ListOptions{AllowChange: true}})
+func (r *Repository) search(ctx context.Context, query, distribution, architecture string) iter.Seq2[*Package, error] {
+	return r.Search(ctx, &SearchOptions{Query: query, Distribution: searchable(distribution), Architecture: architecture, ListOptions: ListOptions{AllowChange: true}})
 }
 
 func (r *Repository) list(ctx context.Context, name string, query url.Values, options *ListOptions) iter.Seq2[*Package, error] {

@@ -244,7 +244,7 @@ func (r *Repository) Find(ctx context.Context, distribution, filename string) (*
 		}
 	}
 	var found, bare []*Package
-	for pkg, err := range r.search(ctx, base, distribution) {
+	for pkg, err := range r.search(ctx, base, distribution, "") {
 		if err != nil {
 			return nil, err
 		}

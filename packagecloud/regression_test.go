@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
 	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
@@ -167,6 +169,62 @@ func TestIfExists_ReplaceNeedsToKnowTheScope(t *testing.T) {
 		t.Errorf("%d deletions: %v", len(f.requests("DELETE")), err)
 	}
 	f.stored(t, 1)
+}
+
+// Alpine packages of several architectures have one name and one address.
+func TestIfExists_AlpinePackageOfAnotherArchitectureIsNotIt(t *testing.T) {
+	const name = "jake-1.0.1-r2.apk"
+	content := func(arch string) packagecloud.Content {
+		return packagecloud.Bytes(name, packagefiletest.Alpine("jake", "1.0.1-r2", arch))
+	}
+	alpine := func(what packagecloud.IfExists) *packagecloud.UploadOptions {
+		return &packagecloud.UploadOptions{Distribution: "alpine/v3.20", IfExists: what}
+	}
+	for _, what := range []packagecloud.IfExists{packagecloud.Skip, packagecloud.Replace} {
+		f := setup(t)
+		if _, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(what)); err != nil {
+			t.Fatal(err)
+		}
+		// The server judges.
+		_, err := f.repo.Upload(t.Context(), content("aarch64"), alpine(what))
+		if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("POST")) != 2 || len(f.requests("DELETE")) != 0 {
+			t.Errorf("%d: %v", what, err)
+		}
+	}
+	// Where both are there, their address means either.
+	f := setup(t)
+	if _, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(packagecloud.Fail)); err != nil {
+		t.Fatal(err)
+	}
+	const item = `{"filename":"` + name + `","distro_version":"alpine/v3.20","type":"alpine","created_at":"2026-01-0%d"}`
+	f.srv.Inject(packagecloudtest.Fault{Path: "/api/v1/repos/*/*/search.json", Skip: 1, Status: 200, ContentType: "application/json", Body: "[" + fmt.Sprintf(item, 1) + "," + fmt.Sprintf(item, 2) + "]"})
+	_, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(packagecloud.Replace))
+	if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("DELETE")) != 0 {
+		t.Errorf("one of two is replaced: %v", err)
+	}
+}
+
+// The same bytes under another name are another package, where the server keeps
+// the names.
+func TestUpload_SameBytesUnderAnotherNameAreNotIt(t *testing.T) {
+	for _, what := range []packagecloud.IfExists{packagecloud.Fail, packagecloud.Skip, packagecloud.Replace} {
+		f := setup(t)
+		for name, content := range map[string]string{"a-1.txt": "the same", "b-1.txt": "other"} {
+			if err := f.srv.AddPackage("main", "anyfile", name, []byte(content)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// The place of b-1.txt is taken, but its package isn't listed.
+		f.srv.Inject(packagecloudtest.Fault{Path: "/api/v1/repos/*/*/search.json", Times: 1, Status: 200, Body: "[]"})
+		if what == packagecloud.Fail {
+			f.srv.Inject(packagecloudtest.Fault{Method: "POST", Status: 502})
+		}
+		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes("b-1.txt", []byte("the same")), &packagecloud.UploadOptions{Type: "anyfile", IfExists: what})
+		if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("DELETE")) != 0 {
+			t.Errorf("%d: %v", what, err)
+		}
+		f.stored(t, 2)
+	}
 }
 
 // faulty is a transport that lets a test replace answers of the real server.

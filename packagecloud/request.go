@@ -327,10 +327,8 @@ func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
 		return fmt.Errorf("packagecloud: %s %s: the answer is larger than %d MiB", r.method, r.endpoint, maxAnswer>>20)
 	}
 	// An unknown repository can come as a success whose body says otherwise.
-	if bytes.HasPrefix(bytes.TrimSpace(body[:min(len(body), 64)]), []byte(`{"error"`)) {
-		if fields := parseFields(body, strings.Clone); len(fields) == 1 && len(fields["error"]) > 0 {
-			return newError(r, resp, body)
-		}
+	if len(body) <= maxErrorBody && saysError(body) {
+		return newError(r, resp, body)
 	}
 	if out == nil { // nothing is awaited, but a page isn't from the API
 		if body = bytes.TrimSpace(body); len(body) == 0 {
@@ -345,6 +343,20 @@ func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
 		return &answerError{r.method, r.endpoint, shorten(strike(resp.Header.Get("Content-Type"), resp.Request), 100)}
 	}
 	return nil
+}
+
+// saysError reports whether a body holds an error and nothing else.
+func saysError(body []byte) bool {
+	fields := parseFields(body, strings.Clone)
+	if len(fields["error"]) == 0 {
+		return false
+	}
+	for key := range fields {
+		if key != "error" && key != "message" && key != "status" {
+			return false
+		}
+	}
+	return true
 }
 
 // answerError is a success whose body can't be read.

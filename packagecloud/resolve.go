@@ -17,7 +17,7 @@ import (
 // find returns the package that the upload makes or made, or nil.
 func (u *upload) find(ctx context.Context) (*Package, error) {
 	for _, name := range u.names {
-		for pkg, err := range u.repo.search(ctx, name, u.place.name) {
+		for pkg, err := range u.repo.search(ctx, name, u.place.name, u.architecture) {
 			if err != nil {
 				return nil, err
 			}
@@ -36,9 +36,12 @@ func (u *upload) findSum(ctx context.Context) (*Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	for pkg, err := range u.repo.search(ctx, "", u.place.name) {
+	for pkg, err := range u.repo.search(ctx, "", u.place.name, u.architecture) {
 		if err != nil {
 			return nil, err
+		}
+		if packagefile.KeepsName(u.typ) && pkg.Filename != u.content.Name {
+			continue // the same bytes under another name are another package
 		}
 		if strings.EqualFold(pkg.SHA256, sum) && pkg.Type != "" && u.fits(pkg) {
 			return pkg, nil
@@ -50,16 +53,19 @@ func (u *upload) findSum(ctx context.Context) (*Package, error) {
 // fits reports whether pkg, whatever its name, is where the upload's package
 // belongs. The one that Replace deleted may be listed for a while.
 func (u *upload) fits(pkg *Package) bool {
-	if old := u.deleted; old != nil && pkg.Filename == old.Filename && pkg.CreatedAt.Equal(old.CreatedAt) && pkg.SHA256 == old.SHA256 {
+	if old := u.deleted; old != nil && !old.CreatedAt.IsZero() && pkg.Filename == old.Filename && pkg.CreatedAt.Equal(old.CreatedAt) && pkg.SHA256 == old.SHA256 {
 		return false
 	}
 	return (pkg.Type == "" || pkg.Type == u.typ) && inDistribution(pkg, u.place.name) && u.inNamespace(pkg)
 }
 
 // inNamespace tells packages of one file name apart: npm packages by scope, Java
-// archives by group. An archive that doesn't tell its group may be any.
+// archives by group, Alpine packages by architecture. One that doesn't tell its
+// group or architecture may be any.
 func (u *upload) inNamespace(pkg *Package) bool {
 	switch u.typ {
+	case packagefile.Alpine:
+		return u.architecture == "" || pkg.Architecture == "" || pkg.Architecture == u.architecture
 	case packagefile.Node:
 		return pkg.Scope == u.scope
 	case packagefile.Java:
@@ -194,7 +200,10 @@ func (u *upload) foreign(ctx context.Context, pkg *Package) error {
 		return errors.New("its uploader is another or unknown")
 	}
 	// By the server's clock alone, which dates its answers to the second.
-	if pkg.CreatedAt.IsZero() || now.IsZero() || now.Sub(pkg.CreatedAt) > time.Since(u.started)+time.Second {
+	if now.IsZero() {
+		return errors.New("the server's answers have no Date to compare the time of its creation with")
+	}
+	if pkg.CreatedAt.IsZero() || now.Sub(pkg.CreatedAt) > time.Since(u.started)+time.Second {
 		return errors.New("it was created before, or nobody knows when")
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -38,7 +39,9 @@ const (
 	Skip
 	// Replace deletes it first. It makes sure that the new content and its
 	// source files can be read before it does, and an error after it says that
-	// the old package is gone.
+	// the old package is gone. An npm package is replaced only if the scope can be
+	// read in its content, for which the reader has to be an io.ReaderAt, and an
+	// Alpine one only if no other architecture has a file of its name.
 	Replace
 )
 
@@ -71,12 +74,15 @@ type upload struct {
 	sources []Content // of a dsc
 	options UploadOptions
 
-	typ     string
-	place   place    // none for gems
-	names   []string // under which the server may list it
-	scope   string   // of an npm package
-	group   string   // of a Java archive; empty if it doesn't tell
-	told    bool     // by the content; else by the file's name
+	typ   string
+	place place    // none for gems
+	names []string // under which the server may list it
+	scope string   // of an npm package
+	group string   // of a Java archive; empty if it doesn't tell
+	told  bool     // by the content; else by the file's name
+
+	architecture string // of an Alpine package; empty if it doesn't tell
+
 	started time.Time
 
 	transfer transfer
@@ -91,7 +97,7 @@ type upload struct {
 // looked up, so that a package is neither missing nor sent twice: what is there
 // is ours if it has the checksum; where the server gives none (alpine, dsc, java
 // at first), if its size is ours, its uploader is the token's owner, and it was
-// created since the upload began. Else the error is ErrUnknownOutcome; besides,
+// created since the upload began, by the server's own clock. Else the error is ErrUnknownOutcome; besides,
 // it may be what ended a later try, ErrUnauthorized for example.
 //
 // Errors are an *[Error], among them ErrExists and ErrInvalid; ErrContentChanged,
@@ -174,9 +180,12 @@ func (u *upload) inspect(ctx context.Context) error {
 	if err == nil {
 		u.scope, u.group = info.Scope, info.Group
 		u.told = info.FromContent
+		if info.FromContent && u.typ == packagefile.Alpine {
+			u.architecture = info.Architecture
+		}
 		switch name := info.FileName(); {
 		case name == "" || name == u.content.Name:
-		case info.FromContent: // what is there under the local name is another package
+		case info.FromContent && filepath.Ext(name) == filepath.Ext(u.content.Name): // what is there under the local name is another package
 			u.names = []string{name}
 		default:
 			u.names = append(u.names, name)

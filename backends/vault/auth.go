@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -115,6 +116,9 @@ func run(ctx context.Context, program *tokenhelper.ExternalTokenHelper) (string,
 	cmd.Env = program.Env
 	cmd.WaitDelay = grace / 2 // a child of it may hold its output open
 	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil && cmd.ProcessState.Success() {
+		err = nil // it has left a child behind, and all it had to say
+	}
 	return string(out), err
 }
 

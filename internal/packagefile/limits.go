@@ -9,7 +9,6 @@ import (
 	"errors"
 	"io"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -63,7 +62,7 @@ func findInTar(r io.ReaderAt, size int64, pattern string) ([]byte, bool) {
 
 // findInTarGz is findInTar on a gzipped archive.
 func findInTarGz(r io.ReaderAt, size int64, pattern string) ([]byte, bool) {
-	b := scanTarGz(r, size, pattern)[0]
+	b := scanTarGz(r, size, func(found [][]byte) bool { return found[0] != nil }, pattern)[0]
 	return b, b != nil
 }
 
@@ -74,9 +73,9 @@ func findInTarBz2(r io.ReaderAt, size int64, pattern string) ([]byte, bool) {
 	return b, b != nil
 }
 
-// scanTarGz is scanTar on a gzipped archive: near its front, and where nothing is
-// found there, further in.
-func scanTarGz(r io.ReaderAt, size int64, patterns ...string) (found [][]byte) {
+// scanTarGz is scanTar on a gzipped archive: near its front, and unless what is
+// found there is enough, further in.
+func scanTarGz(r io.ReaderAt, size int64, enough func(found [][]byte) bool, patterns ...string) (found [][]byte) {
 	for _, limit := range []int64{nearFront, maxUnpacked} {
 		found = make([][]byte, len(patterns))
 		z, err := gzip.NewReader(io.NewSectionReader(r, 0, min(size, limit)))
@@ -84,7 +83,7 @@ func scanTarGz(r io.ReaderAt, size int64, patterns ...string) (found [][]byte) {
 			break
 		}
 		found = scanTar(io.LimitReader(z, limit), patterns...)
-		if slices.ContainsFunc(found, func(b []byte) bool { return b != nil }) {
+		if enough(found) {
 			break
 		}
 	}

@@ -189,6 +189,22 @@ func TestRead_SdistPackedWithBzip2(t *testing.T) {
 	}
 }
 
+// PKG-INFO may be the last in an sdist that holds another's metadata.
+func TestDetect_SdistWithAPackageJSONIsNoNodePackage(t *testing.T) {
+	weights := pt.File{Name: "a-1.0/weights", Content: noise(nearFront + 1)}
+	info := pt.File{Name: "a-1.0/PKG-INFO", Content: pt.Metadata("a", "1.0")}
+	for content, want := range map[string]string{
+		`{"name":"a","version":"1.0"}`: "", // it may be either
+		`{"private":true}`:             Python,
+	} {
+		packed := pt.TarGz(pt.File{Name: "a-1.0/package.json", Content: content}, weights, info)
+		typ, err := Detect("a-1.0.tar.gz", bytes.NewReader(packed), int64(len(packed)))
+		if typ != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v; want %q", content, typ, err, want)
+		}
+	}
+}
+
 func TestRead_WithoutATypeDetectsItAndReadsOnce(t *testing.T) {
 	for _, test := range []struct {
 		name    string

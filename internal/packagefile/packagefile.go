@@ -2,9 +2,10 @@
 // name, version, architecture and dependencies, as far as the standard library
 // can read the format, and otherwise from the file's name.
 //
-// Every reader takes an io.ReaderAt, reads no more than a few MiB of it and
-// unpacks no more than that, whatever the size of the file or of what it unpacks
-// to: see the limits in limits.go. Nothing is extracted to disk.
+// Every reader takes an io.ReaderAt and reads a few MiB of it and unpacks as much,
+// or 64 MiB of an archive whose metadata isn't near its front, whatever the size of
+// the file or of what it unpacks to: see the limits in limits.go. Memory holds the
+// metadata alone. Nothing is extracted to disk.
 //
 // What comes from where:
 //
@@ -120,6 +121,12 @@ func (i Info) FileName() string {
 	return ""
 }
 
+// KeepsName reports whether the server keeps the name of a file of the type, since
+// nothing in it tells a canonical one.
+func KeepsName(typ string) bool {
+	return Info{Name: "a", Version: "1", Type: typ}.FileName() == ""
+}
+
 // Detect tells the type of the package in r from its name and content. It
 // never guesses: where the extension is shared and the content doesn't decide,
 // the error is ErrAmbiguous and says to name the type.
@@ -176,7 +183,11 @@ func detectAPK(base string, r io.ReaderAt) (Info, error) {
 
 // detectTarGz looks for the metadata of all the types that share the extension.
 func detectTarGz(base string, r io.ReaderAt, size int64) (Info, error) {
-	found := scanTarGz(r, size, inNode, inHelm, inSdist)
+	// What npm and helm pack ends in .tgz, what Python does in .tar.gz. Python's
+	// metadata may be the last in an archive that has others' before it.
+	found := scanTarGz(r, size, func(found [][]byte) bool {
+		return found[2] != nil || strings.HasSuffix(strings.ToLower(base), ".tgz") && (found[0] != nil || found[1] != nil)
+	}, inNode, inHelm, inSdist)
 	var infos []Info
 	var types []string
 	for i, parser := range []struct {
@@ -194,7 +205,7 @@ func detectTarGz(base string, r io.ReaderAt, size int64) (Info, error) {
 	if len(infos) > 1 {
 		return Info{}, fmt.Errorf("%w: %s looks like %s; name its type", ErrAmbiguous, base, strings.Join(types, " and "))
 	}
-	return Info{}, fmt.Errorf("%w: %s holds no package.json, Chart.yaml or PKG-INFO in its first %d MiB; name its type (node, helm, python or anyfile)", ErrAmbiguous, base, maxUnpacked>>20)
+	return Info{}, fmt.Errorf("%w: %s has no name and version in a package.json, Chart.yaml or PKG-INFO within its first %d MiB; name its type (node, helm, python or anyfile)", ErrAmbiguous, base, maxUnpacked>>20)
 }
 
 // Read returns what the package in r, of the given type, says of itself. A type
