@@ -112,11 +112,14 @@ func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string
 			os.Remove(temporary)
 		}
 	}()
-	if err := r.Download(ctx, pkg, f, options...); err != nil {
+	w := &syncing{file: f}
+	err = r.Download(ctx, pkg, w, options...)
+	failure := w.wait()
+	if err != nil {
 		return err
 	}
 	// The name must not outlive a crash that the content doesn't.
-	if err = f.Sync(); err == nil {
+	if err = errors.Join(failure, f.Sync()); err == nil {
 		err = f.Close()
 	}
 	if err == nil {

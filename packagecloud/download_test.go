@@ -660,3 +660,25 @@ func TestDownload_PackageMadeByHandIsLookedUp(t *testing.T) {
 	}
 	f.want(t, f.repo.Download(t.Context(), &packagecloud.Package{Distribution: "ubuntu/noble", Filename: demo}, &b), packagecloud.ErrNotFound)
 }
+
+// The system tells of a disk that fails once, which may be to a sync in between.
+func TestDownloadFile_FailureToPutItOnTheDiskIsNotLost(t *testing.T) {
+	r, pipe, err := os.Pipe() // can't be synced
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	go io.Copy(io.Discard, r)
+	file, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for f, fails := range map[*os.File]bool{pipe: true, file: false} {
+		w, wait := packagecloud.Syncing(f)
+		n, err := io.CopyN(w, endless{}, 40<<20)
+		if failure := wait(); (failure != nil) != fails || !fails && (err != nil || n != 40<<20) {
+			t.Errorf("%s: %d bytes, %v, %v", f.Name(), n, err, failure)
+		}
+		f.Close()
+	}
+}

@@ -2,8 +2,10 @@ package packagecloud
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/packagecloud-go/sdk/tokensource"
@@ -75,4 +77,10 @@ func Redirect(from, location string) (string, error) {
 		return "", err
 	}
 	return to.String(), nil
+}
+
+// Syncing returns the writer of a downloaded file, and what waits for its syncs.
+func Syncing(f *os.File) (io.Writer, func() error) {
+	s := &syncing{file: f}
+	return s, s.wait
 }
