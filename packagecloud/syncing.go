@@ -7,7 +7,7 @@ import (
 
 // syncEvery is how many bytes are written before the system is told to put them
 // on the disk.
-const syncEvery = 32 << 20
+const syncEvery = 8 << 20
 
 // syncing writes to a file that is on the disk in the end, and has the system
 // begin with that while more is coming: all at once would take a quarter of the
