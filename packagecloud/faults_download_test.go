@@ -264,6 +264,14 @@ func departures() []*fault {
 			},
 			says: "context canceled", is: left, requests: "none",
 		}, {
+			name: "the caller leaves while a connection for a deletion is made", have: theirs,
+			do: func(s *scene) error {
+				s.transport.CloseIdleConnections()
+				s.dial = func() error { s.leave(); return s.ctx.Err() }
+				return s.repo.Delete(s.ctx, s.pkg)
+			},
+			says: "context canceled", is: left, requests: "none", stored: 1,
+		}, {
 			name: "the caller leaves while the body is sent",
 			do: func(s *scene) error {
 				options := *jammy

@@ -212,8 +212,12 @@ func reached(err error) bool {
 	return misconnected(err) == "" && !errors.Is(err, errRedirect)
 }
 
-// neverSent reports whether no connection was made.
+// neverSent reports whether no connection was made. A RoundTripper that isn't
+// net/http's may say so by its error alone.
 func neverSent(err error) bool {
+	if _, ok := errors.AsType[*unsentError](err); ok {
+		return true
+	}
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
 }
@@ -249,7 +253,10 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 			resp, err = c.transport.RoundTrip(req)
 		}
 		if err != nil {
-			err = watch.cause(err)
+			unsent := neverSent(err)
+			if err = watch.cause(err); unsent {
+				err = &unsentError{err}
+			}
 			watch.stop()
 			return nil, newTransportError(r.method, r.endpoint, req, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -80,6 +81,41 @@ func TestPromote_IsNotRepeated(t *testing.T) {
 		}
 		if !strings.Contains(err.Error(), "acme/stable") {
 			t.Errorf("%s: the error doesn't say where to look: %v", name, err)
+		}
+	}
+}
+
+// What has no connection is not sent, wherever on the way that fails.
+func TestPromote_IsRepeatedWhereNothingWasSent(t *testing.T) {
+	nobody := httptest.NewServer(nil)
+	nobody.Close()
+	closing := httptest.NewUnstartedServer(nil) // before the handshake of TLS is done
+	closing.Config.ConnState = func(conn net.Conn, _ http.ConnState) { conn.Close() }
+	closing.Config.ErrorLog = log.New(io.Discard, "", 0)
+	closing.StartTLS()
+	defer closing.Close()
+	for name, test := range map[string]struct{ proxy, base string }{
+		"no proxy":     {proxy: nobody.URL, base: "https://packagecloud.example"},
+		"no server":    {base: nobody.URL},
+		"no handshake": {base: closing.URL},
+	} {
+		tries := 0
+		transport := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) {
+			tries++
+			if test.proxy == "" {
+				return nil, nil
+			}
+			return url.Parse(test.proxy)
+		}}
+		client, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithBaseURL(test.base), packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		packagecloud.SetTiming(client, time.Minute, time.Millisecond)
+		pkg := &packagecloud.Package{Filename: demo, Distribution: "ubuntu/jammy", Repository: "main"}
+		_, err = client.Repository("acme", "main").Promote(t.Context(), pkg, client.Repository("acme", "stable"))
+		if err == nil || errors.Is(err, packagecloud.ErrUnknownOutcome) || tries != 5 {
+			t.Errorf("%s: %d tries, %v", name, tries, err)
 		}
 	}
 }

@@ -10,11 +10,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -323,8 +325,15 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 
 // send gives req to next, and holds what comes to what RoundTrip promises.
 func send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
-	resp, err := next.RoundTrip(req)
+	var asked, connected atomic.Bool // connections are made in the background
+	traced := req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}))
+	resp, err := next.RoundTrip(traced)
 	switch {
+	case err != nil && asked.Load() && !connected.Load():
+		return nil, &unsentError{struck(err, req)}
 	case err != nil:
 		return nil, struck(err, req)
 	case resp == nil:
@@ -335,6 +344,12 @@ func send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 	resp.Request = req // for what must not be printed of it
 	return resp, nil
 }
+
+// unsentError is what happened to a request before it had a connection.
+type unsentError struct{ err error }
+
+func (e *unsentError) Error() string { return e.err.Error() }
+func (e *unsentError) Unwrap() error { return e.err }
 
 // authenticated returns a copy of req with tok, and with a body of its own if
 // it is a replay.
