@@ -55,10 +55,6 @@ var (
 	retryLate = http.Header{"Retry-After": {"3600"}}
 )
 
-// meanwhile is how long a server works before it fails, so that it has got all
-// of a small package.
-const meanwhile = 100 * time.Millisecond
-
 // refusals are the rows of what the server answers to an upload and to small
 // requests.
 func refusals() []*fault {
@@ -183,13 +179,13 @@ func refusals() []*fault {
 			do:   (*scene).info,
 			says: "503 Service Unavailable", status: 503, requests: "GET 1",
 		}, {
-			name: "503 with a Retry-After of an hour, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 503, Header: retryLate, Delay: meanwhile}},
+			name: "503 with a Retry-After of an hour, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 503, Header: retryLate, ReadBody: true}},
 			says: "the outcome is unknown ... 503 Service Unavailable", is: unknown, status: 503, requests: "GET 4, POST 1",
 		}, {
 			name: "500 as HTML, once, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 500}},
 			requests: "GET 2-4, POST 2", stored: 1,
 		}, {
-			name: "500 as HTML, for ever, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 500, Times: -1, Delay: meanwhile}},
+			name: "500 as HTML, for ever, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 500, Times: -1, ReadBody: true}},
 			says: "the outcome is unknown ... not listed in acme/main after 5 tries ... 500 Internal Server Error", is: unknown, status: 500, requests: "GET 16, POST 5",
 		}, {
 			name: "500 as HTML, for ever, before the body of a large file was sent", inject: []packagecloudtest.Fault{{Method: "POST", Status: 500, Times: -1}},

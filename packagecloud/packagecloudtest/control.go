@@ -30,8 +30,8 @@ import (
 //
 // A fault has the fields of [Fault] in snake case: method, path, host, skip,
 // times, every, status, body, content_type, header (an object of arrays),
-// delay (as "1.5s"), reset, reset_after, close_after_answer, lose_answer,
-// cut_after, stall_after, flip_byte; and in place of Then, then: "rotate" or
+// delay (as "1.5s"), reset, reset_after, read_body, close_after_answer,
+// lose_answer, cut_after, stall_after, flip_byte; and in place of Then, then: "rotate" or
 // "revoke", for the API token, or "expire", for the signed URLs.
 const controlPath = "/_packagecloudtest/"
 

@@ -48,6 +48,9 @@ type Fault struct {
 	Reset      bool  `json:"reset"`
 	ResetAfter int64 `json:"reset_after"`
 
+	// ReadBody reads the whole body of the request before Status answers, as a
+	// server does that fails during the work; else Status answers at once.
+	ReadBody bool `json:"read_body"`
 	// CloseAfterAnswer answers, then closes the connection without reading the
 	// rest of the request.
 	CloseAfterAnswer bool `json:"close_after_answer"`
@@ -235,7 +238,10 @@ func (s *Server) misbehave(f *Fault, w http.ResponseWriter, r *http.Request, nex
 	if f.CloseAfterAnswer {
 		w.Header().Set("Connection", "close")
 	}
-	if f.Status != 0 {
+	switch {
+	case f.Status != 0 && f.ReadBody:
+		_, _ = io.Copy(io.Discard, r.Body)
+	case f.Status != 0:
 		answerEarly(w, r)
 	}
 	switch {

@@ -123,6 +123,21 @@ func TestFault_LoseAnswerDoesTheWork(t *testing.T) {
 	}
 }
 
+func TestFault_ReadBodyAnswersAfterTheWholeOfIt(t *testing.T) {
+	s := start(t, nil)
+	const size = 1 << 20
+	for _, readBody := range []bool{false, true} {
+		s.Inject(packagecloudtest.Fault{Status: 500, ReadBody: readBody})
+		r, err := send(t, s, newRequest(t, s, "POST", "/api/v1/repos/acme/main/packages.json", "", strings.NewReader(strings.Repeat("x", size))))
+		if readBody && (err != nil || r.status != 500) {
+			t.Errorf("got %+v, %v", r, err)
+		}
+		if got := last(t, s); got.Status != 500 || (got.BodyBytes == size) != readBody {
+			t.Errorf("ReadBody %v: %+v", readBody, got)
+		}
+	}
+}
+
 func TestFault_ResetInTheMiddleOfAnUpload(t *testing.T) {
 	s := start(t, nil)
 	contentType, body := multipartForm(t, "package[distro_version_id]", anyfile, "package[package_file]", "a-1.0.bin\x00"+strings.Repeat("x", 8<<20))

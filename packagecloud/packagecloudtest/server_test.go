@@ -159,7 +159,7 @@ func TestControl(t *testing.T) {
 	call("DELETE", "/faults", "").want(t, 204, "")
 	get(t, s, repos).want(t, 200, "")
 	every := `{"method":"GET","path":"/none","host":"api","skip":1,"times":1,"every":1,"status":500,"body":"x","content_type":"text/html","header":{},"delay":"1s",
-		"reset":true,"reset_after":1,"close_after_answer":true,"lose_answer":true,"cut_after":1,"stall_after":1,"flip_byte":1,"then":"revoke"}`
+		"reset":true,"reset_after":1,"read_body":true,"close_after_answer":true,"lose_answer":true,"cut_after":1,"stall_after":1,"flip_byte":1,"then":"revoke"}`
 	call("POST", "/faults", every).want(t, 201, "")
 	for _, bad := range []string{"", "[]", `{"nonsense":1}`, `{"delay":"soon"}`, `{"then":"explode"}`, `{"path":"[a"}`, `{"status":99}`} {
 		if r := call("POST", "/faults", bad).want(t, 400, ""); r.object(t)["error"] == "" {
