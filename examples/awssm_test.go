@@ -35,8 +35,12 @@ func startMoto(t *testing.T, unchecked string) *moto {
 	if err != nil {
 		unavailable(t, "moto_server is not on PATH (pip install 'moto[server]')")
 	}
-	cmd := exec.Command(path, "-H", "127.0.0.1", "-p", "0")
+	cmd := exec.Command("sh", "-c", untilStdinEnds, "sh", path, "-H", "127.0.0.1", "-p", "0")
 	cmd.Env = append(os.Environ(), "INITIAL_NO_AUTH_ACTION_COUNT="+unchecked)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +48,7 @@ func startMoto(t *testing.T, unchecked string) *moto {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(func() { stdin.Close(); cmd.Wait() })
 	address := regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 	for lines := bufio.NewReader(log); ; {
 		line, err := lines.ReadString('\n')
@@ -57,6 +61,10 @@ func startMoto(t *testing.T, unchecked string) *moto {
 		}
 	}
 }
+
+// untilStdinEnds runs a server until its standard input ends, which it does with
+// this process, however that ends.
+const untilStdinEnds = `"$@" </dev/null & exec 2>&-; cat >/dev/null; kill -9 $!`
 
 // post sends a request that isn't signed.
 func (m *moto) post(service, contentType, target, body string) []byte {
