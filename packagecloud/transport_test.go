@@ -494,6 +494,33 @@ func TestTransport_WaitsThroughTwoRotations(t *testing.T) {
 	})
 }
 
+// A cache asks its source less often than the transport asks the cache.
+func TestTransport_FollowsARotationThroughACacheWhoseStoreIsSevenSecondsBehind(t *testing.T) {
+	for lag := time.Second; lag <= 7*time.Second; lag += time.Second / 2 {
+		for range 20 {
+			synctest.Test(t, func(t *testing.T) {
+				src := tokensourcetest.NewSource("old-token-old-token")
+				cached, err := tokensource.Cache(src, tokensource.CacheOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				server := &rejecting{good: "old-token-old-token"}
+				transport := rotating(t, cached, server)
+				send(t, transport, nil)
+				server.good = "new-token-new-token"
+				time.AfterFunc(lag, func() { src.Set("new-token-new-token") })
+				if resp := send(t, transport, nil); resp.StatusCode != 200 {
+					t.Errorf("%v behind: the status is %d", lag, resp.StatusCode)
+				}
+				if n := src.Calls(); n > 2+12 {
+					t.Errorf("%v behind: the store was asked %d times", lag, n)
+				}
+				time.Sleep(time.Minute) // for what the cache does behind its callers
+			})
+		}
+	}
+}
+
 // What says nothing of the token doesn't show that the server accepts it.
 func TestTransport_DoesNotWaitForATokenThatWasNeverAccepted(t *testing.T) {
 	for _, status := range []int{403, 429, 500} {

@@ -23,6 +23,10 @@ const (
 	minBackoff = time.Second
 	maxBackoff = time.Minute
 
+	// rotationWait is how long a rotation may take until the source has the new
+	// token: as long as a request waits for it by default.
+	rotationWait = 10 * time.Second
+
 	// forever is longer than any process lives. Sums with more can overflow.
 	forever = 100 * 365 * 24 * time.Hour
 )
@@ -307,8 +311,12 @@ func (c *CachedSource) accept(now time.Time, tok Token) error {
 		c.end = expiry
 	}
 	if c.isRejected(now) {
-		// Served, since there is no better, while the source is asked again
-		// at the pace of failures.
+		// Served, since there is no better. A rotation that is under way soon
+		// brings another, for which requests wait: only after that is the
+		// source asked less and less often.
+		if now.Before(c.until.Add(rotationWait - rejectedFor)) {
+			c.pace = 0
+		}
 		c.slowDown(now)
 		return nil
 	}
@@ -358,7 +366,8 @@ func (c *CachedSource) isRejected(now time.Time) bool {
 // Invalidate says that the API answered 401 to tok. Only if it is the cached
 // token is it dropped, so that a late answer can't evict a newer one; the next
 // read fetches. If the source returns the same token again it is served, Status
-// says that it is rejected, and the source is asked again with backoff. The
+// says that it is rejected, and the source is asked again: each 1 to 2 seconds
+// for 10 seconds, since a rotation may be under way, then with backoff. The
 // wrapped source is told in any case.
 func (c *CachedSource) Invalidate(tok Token) {
 	if tok.IsZero() {

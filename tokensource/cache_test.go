@@ -683,7 +683,11 @@ func TestCache_ServesARejectedTokenMarkedAndAsksWithBackoff(t *testing.T) {
 			t.Errorf("right after: %+v", s)
 		}
 		start := time.Now()
+		soon := 0 // calls while a rotation may be under way
 		for time.Since(start) < 4*time.Minute {
+			if time.Since(start) <= 10*time.Second {
+				soon = source.Calls()
+			}
 			wantToken(t, c, "one")
 			if s := c.Status(); !s.Rejected || !s.Ready || !s.Stale || s.Failures != 0 {
 				t.Fatalf("after %v: %+v", time.Since(start), s)
@@ -691,8 +695,11 @@ func TestCache_ServesARejectedTokenMarkedAndAsksWithBackoff(t *testing.T) {
 			c.Invalidate(one) // each request gets its 401
 			time.Sleep(50 * time.Millisecond)
 		}
-		if n := source.Calls(); n < 8 || n > 2+backoffBound(4*time.Minute) {
-			t.Errorf("%d calls in four minutes", n)
+		if soon < 2+4 || soon > 2+10 {
+			t.Errorf("%d calls in ten seconds, want one each 1 to 2 s", soon)
+		}
+		if n := source.Calls() - soon; n < 4 || n > backoffBound(4*time.Minute) {
+			t.Errorf("%d calls more in four minutes", n)
 		}
 		source.Set("two")
 		for range 2 {
