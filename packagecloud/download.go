@@ -53,7 +53,7 @@ type download struct {
 	progress        func(received, total int64)
 	readToken       tokensource.TokenSource
 	asReader        bool // with readToken
-	authenticator   http.RoundTripper
+	authenticator   *Transport
 
 	newHash func() hash.Hash
 	hash    hash.Hash // of what was written

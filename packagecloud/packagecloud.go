@@ -35,6 +35,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -75,6 +76,13 @@ type Client struct {
 	backoffBase      time.Duration
 	unknownOutcomeAt []time.Duration // pauses before each look for a lost upload
 }
+
+// String tells where the client's token is from.
+func (c *Client) String() string { return "packagecloud client with " + c.transport.String() }
+
+// Format writes what String returns, for every verb: fmt would read what other
+// goroutines write.
+func (c *Client) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
 // Option configures a [Client] or a [Transport].
 type Option func(*config) error

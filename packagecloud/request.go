@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -38,7 +37,7 @@ type request struct {
 	size          int64                                  // of the body
 	readOnly      bool                                   // may be repeated at will
 	credential    tokensource.Token                      // sent to url's host instead of the API token
-	authenticator http.RoundTripper                      // used instead of the client's, for a read token
+	authenticator *Transport                             // used instead of the client's, for a read token
 }
 
 // maxName is more bytes than a name of the API or of a file system has.
@@ -212,14 +211,10 @@ func reached(err error) bool {
 	return misconnected(err) == "" && !errors.Is(err, errRedirect)
 }
 
-// neverSent reports whether no connection was made. A RoundTripper that isn't
-// net/http's may say so by its error alone.
+// neverSent reports whether no connection was made.
 func neverSent(err error) bool {
-	if _, ok := errors.AsType[*unsentError](err); ok {
-		return true
-	}
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
+	_, ok := errors.AsType[*unsentError](err)
+	return ok
 }
 
 var errRedirect = errors.New("refused a redirect")
@@ -248,9 +243,11 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 			req.SetBasicAuth(credential.Reveal(), "")
 			resp, err = send(c.transport.next, req)
 		case r.authenticator != nil:
-			resp, err = r.authenticator.RoundTrip(req)
+			resp, err = r.authenticator.roundTrip(req)
+		case !r.credential.IsZero(): // a redirect left it behind, and no other takes its place
+			resp, err = send(c.transport.next, req)
 		default:
-			resp, err = c.transport.RoundTrip(req)
+			resp, err = c.transport.roundTrip(req)
 		}
 		if err != nil {
 			unsent := neverSent(err)

@@ -120,6 +120,55 @@ func TestPromote_IsRepeatedWhereNothingWasSent(t *testing.T) {
 	}
 }
 
+// A dial that fails says nothing of what was sent over another connection before.
+func TestPromote_IsNotRepeatedAfterTheRetryOfARoundTripper(t *testing.T) {
+	f := setup(t)
+	sent := 0
+	client := newClient(t, tokensource.Static(f.srv.Token()), packagecloud.WithBaseURL(f.srv.URL), packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if resp, err := http.DefaultTransport.RoundTrip(r); err == nil {
+			return resp, nil
+		}
+		sent++
+		return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	})}))
+	f.srv.CreateRepository("stable", true)
+	pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
+	f.srv.Inject(packagecloudtest.Fault{Method: "POST", LoseAnswer: true})
+	_, err := client.Repository("acme", "main").Promote(t.Context(), pkg, client.Repository("acme", "stable"))
+	f.want(t, err, packagecloud.ErrUnknownOutcome)
+	if sent != 1 {
+		t.Errorf("sent %d times", sent)
+	}
+}
+
+func TestClient_WaitingForAConnectionIsNoStall(t *testing.T) {
+	_, client, srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/long" {
+			io.Copy(w, endless{}) // keeps its connection
+			return
+		}
+		io.WriteString(w, `{"name":"main"}`)
+	}, packagecloud.WithHTTPClient(&http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}))
+	packagecloud.SetTiming(client, 100*time.Millisecond, time.Millisecond)
+	address, err := packagecloud.NewSecretURL(srv.URL + "/long")
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo := client.Repository("acme", "main")
+	reached, released := make(chan struct{}), make(chan struct{})
+	w := writer(func([]byte) (int, error) {
+		close(reached)
+		<-released
+		return 0, errors.New("enough")
+	})
+	go repo.Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, w, packagecloud.AllowUnverified())
+	<-reached
+	time.AfterFunc(1500*time.Millisecond, func() { close(released) }) // longer than all tries
+	if _, err := repo.Info(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCreateRepository_LostAnswerIsAnUnknownOutcome(t *testing.T) {
 	f := setup(t)
 	f.srv.Inject(packagecloudtest.Fault{Method: "POST", LoseAnswer: true})

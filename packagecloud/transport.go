@@ -253,17 +253,30 @@ func (t *Transport) check(tok tokensource.Token, base *url.URL) error {
 	return nil
 }
 
+// String tells where the transport's token is from.
+func (t *Transport) String() string { return "the token of " + t.source.String() }
+
+// Format writes what String returns, for every verb: fmt would read what other
+// goroutines write.
+func (t *Transport) Format(f fmt.State, _ rune) { io.WriteString(f, t.String()) }
+
 // RoundTrip sends req with the token if it goes to the base URL's server.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.roundTrip(req)
-	if err != nil && req.Body != nil {
-		// RoundTrip must close the body, and it is harmless twice.
-		req.Body.Close()
+	if resp != nil {
+		resp.Request = req // without the token
 	}
 	return resp, err
 }
 
-func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
+// roundTrip is RoundTrip, but its answer's Request is the one with the token,
+// for what must not be printed of it.
+func (t *Transport) roundTrip(req *http.Request) (_ *http.Response, err error) {
+	defer func() {
+		if err != nil && req.Body != nil {
+			req.Body.Close() // harmless twice
+		}
+	}()
 	ctx := req.Context()
 	base, err := t.baseURL(ctx)
 	if err != nil {
@@ -325,17 +338,36 @@ func (t *Transport) roundTrip(req *http.Request) (*http.Response, error) {
 
 // send gives req to next, and holds what comes to what RoundTrip promises.
 func send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
-	var asked, connected atomic.Bool // connections are made in the background
+	var asked, connected atomic.Bool
+	watch, _ := req.Context().Value(watchdogKey{}).(*watchdog)
+	transport, direct := next.(*http.Transport)
+	queues := watch != nil && direct && transport.MaxConnsPerHost > 0
 	traced := req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { asked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+		GetConn: func(string) {
+			asked.Store(true)
+			if queues { // for what other transfers use, which is no stall
+				watch.rest()
+			}
+		},
+		GotConn: func(httptrace.GotConnInfo) {
+			connected.Store(true)
+			if queues {
+				watch.touch()
+			}
+		},
 	}))
 	resp, err := next.RoundTrip(traced)
+	if err != nil {
+		op, ok := errors.AsType[*net.OpError](err)
+		dial := ok && op.Op == "dial"
+		err = struck(err, req)
+		// Only net/http's own has sent nothing where its last dial failed.
+		if asked.Load() && !connected.Load() || dial && (direct || !connected.Load()) {
+			err = &unsentError{err}
+		}
+		return nil, err
+	}
 	switch {
-	case err != nil && asked.Load() && !connected.Load():
-		return nil, &unsentError{struck(err, req)}
-	case err != nil:
-		return nil, struck(err, req)
 	case resp == nil:
 		return nil, fmt.Errorf("packagecloud: the RoundTripper %T returned neither an answer nor an error", next)
 	case resp.Body == nil:

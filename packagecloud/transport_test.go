@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,6 +102,31 @@ func TestTransport_SendsTheTokenToTheBaseURLOnly(t *testing.T) {
 	}
 }
 
+func TestTransport_AnswerHasTheCallersRequest(t *testing.T) {
+	transport := rotating(t, tokensource.Static(fakeToken), roundTrip(func(r *http.Request) (*http.Response, error) {
+		return reply(r, 200, "{}"), nil
+	}))
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "https://packagecloud.io/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil || resp.Request != req || req.Header.Get("Authorization") != "" {
+		t.Errorf("the request has the headers %v, %v", resp.Request.Header, err)
+	}
+}
+
+// What fmt reads of a struct, other goroutines may write at the time.
+func TestClient_CanBePrintedWhileItWorks(t *testing.T) {
+	transport := rotating(t, tokensource.Static(fakeToken), http.DefaultTransport)
+	client := newClient(t, tokensource.Static(fakeToken))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+		if got := fmt.Sprintf(verb+", "+verb, client, transport); got != "packagecloud client with the token of static, the token of static" {
+			t.Errorf("%s: %s", verb, got)
+		}
+	}
+}
+
 func TestTransport_AsksTheSourceAtEveryRequest(t *testing.T) {
 	src := tokensourcetest.NewSource(fakeToken)
 	client := newClient(t, src, packagecloud.WithHTTPClient(&http.Client{
@@ -171,6 +197,34 @@ func TestClient_RedirectElsewhereCarriesNothing(t *testing.T) {
 		t.Error("the base URL got no token")
 	}
 	o.bare(t, 2)
+}
+
+// The server may have redirected on purpose to where nobody is known.
+func TestDownload_CredentialLeftBehindIsNotReplacedByTheAPIToken(t *testing.T) {
+	const read = "dddddddddddddddddddddddddddddddd"
+	var seen []string
+	src := tokensourcetest.NewSource(fakeToken)
+	client := newClient(t, src, packagecloud.WithBaseURL("https://x.example"), packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		user, _, _ := r.BasicAuth()
+		seen = append(seen, r.URL.Host+r.URL.Path+" "+user)
+		resp := reply(r, 401, "")
+		if next := map[string]string{"/a": "https://cdn.example/b", "/b": "https://x.example/c"}[r.URL.Path]; next != "" {
+			resp = reply(r, 302, "")
+			resp.Header.Set("Location", next)
+		}
+		return resp, nil
+	})}))
+	address, err := packagecloud.NewSecretURL("https://" + read + ":@x.example/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = client.Repository("acme", "main").Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, io.Discard, packagecloud.AllowUnverified())
+	if want := []string{"x.example/a " + read, "cdn.example/b ", "x.example/c "}; !slices.Equal(seen, want) {
+		t.Errorf("the requests were %q", seen)
+	}
+	if !errors.Is(err, packagecloud.ErrUnauthorized) || len(src.Invalidated()) != 0 || src.Calls() != 0 {
+		t.Errorf("%v; %d tokens were invalidated in %d calls", err, len(src.Invalidated()), src.Calls())
+	}
 }
 
 func TestClient_RedirectFromHTTPSToHTTPIsRefused(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
@@ -423,6 +424,10 @@ func (c *CachedSource) emit(events ...Event) {
 
 // String spells the wrapped source.
 func (c *CachedSource) String() string { return name(c.source) }
+
+// Format writes what String returns, for every verb: fmt would read what other
+// goroutines write.
+func (c *CachedSource) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
 // Run keeps the token warm until ctx ends, whose error it returns, and runs the
 // wrapped source if that is a [Runner]. Without it the first read after a quiet

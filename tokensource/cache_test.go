@@ -573,6 +573,20 @@ func TestCache_ReadClockIsNoReasonToFetch(t *testing.T) {
 	})
 }
 
+// What fmt reads of a struct, other goroutines may write at the time.
+func TestCache_PrintsNothingButItsName(t *testing.T) {
+	chain, err := tokensource.Chain(tokensourcetest.NewSource("one"), tokensource.Static("two"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cache(t, chain, tokensource.CacheOptions{})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+		if got := fmt.Sprintf(verb+" "+verb, c, chain); got != chain.String()+" "+chain.String() {
+			t.Errorf("%s: %s", verb, got)
+		}
+	}
+}
+
 // backoffBound is the most tries there can be in a time of failing: those on the
 // way up to half a minute, then one each 30 s.
 func backoffBound(d time.Duration) int { return 7 + int(d/(30*time.Second)) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -82,6 +83,10 @@ func (c *ChainSource) String() string {
 	}
 	return strings.Join(names, ",")
 }
+
+// Format writes what String returns, for every verb: fmt would read what other
+// goroutines write.
+func (c *ChainSource) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
 // Token returns the first token that a source has.
 func (c *ChainSource) Token(ctx context.Context) (Token, error) {

@@ -54,6 +54,8 @@ package awssm
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"io"
 	"reflect"
 	"regexp"
 	"strings"
@@ -208,6 +210,10 @@ func spell(secretID string, o Options) string {
 
 // String spells the source, such as "awssm:prod/packagecloud#token".
 func (s *Source) String() string { return s.origin }
+
+// Format writes what String returns, for every verb: fmt would read what other
+// goroutines write.
+func (s *Source) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 // Token reads the secret. Its Metadata has the version's id as Version. It
 // returns when ctx ends, whatever AWS does.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -30,6 +31,9 @@ func TestSource_ReadsNamesAndARNs(t *testing.T) {
 			meta := tok.Metadata()
 			if want := "awssm:" + id; meta.Origin != want || s.String() != want {
 				t.Errorf("origin %q, String %q, want %q", meta.Origin, s, want)
+			}
+			if got := fmt.Sprintf("%#v %d", s, must(awssm.NewStore(m.client(), id, awssm.Options{}))); got != s.String()+" "+s.String() {
+				t.Errorf("printed as %s", got)
 			}
 			if got := m.get(name, awssm.StageCurrent).VersionId; meta.Version != *got {
 				t.Errorf("version %q, want %q", meta.Version, *got)

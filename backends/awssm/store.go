@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -67,6 +69,10 @@ func newStore(client StoreAPI, secretID string, options Options) (*Store, error)
 
 // String spells the store as [Source.String] does.
 func (s *Store) String() string { return s.source.String() }
+
+// Format writes what String returns, for every verb: fmt would read what other
+// goroutines write.
+func (s *Store) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 // Token reads the current token; see [Source.Token].
 func (s *Store) Token(ctx context.Context) (tokensource.Token, error) { return s.source.Token(ctx) }

@@ -62,6 +62,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -202,6 +203,10 @@ func (s *Source) flaw(options Options) string {
 // String spells the source as package backends does, with the options that were
 // set and no credential.
 func (s *Source) String() string { return s.origin }
+
+// Format writes what String returns, for every verb: fmt would read what other
+// goroutines write.
+func (s *Source) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 func spell(variable string, o Options) backends.Spec {
 	spec := backends.Spec{Scheme: scheme, Name: variable, Field: o.Field, Options: map[string]string{}}

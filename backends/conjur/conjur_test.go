@@ -446,6 +446,9 @@ func TestSource_KeepsAPathOfTheServer(t *testing.T) {
 func TestPut(t *testing.T) {
 	s := start(t)
 	source := s.source(t)
+	if got := fmt.Sprintf("%#v %d", source, source); got != source.String()+" "+source.String() {
+		t.Errorf("printed as %s", got)
+	}
 	for _, value := range []string{"a&b=c+d%20e", "x"} {
 		next := must(tokensource.NewToken(value, tokensource.Metadata{Origin: "env:X", Version: "9"}))
 		got, err := source.Put(t.Context(), next, must(tokensource.NewToken("not-what-is-stored", tokensource.Metadata{})))

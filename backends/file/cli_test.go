@@ -1,6 +1,7 @@
 package file
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -89,6 +90,9 @@ func TestCLI_IsWhatTheSpecNames(t *testing.T) {
 		source := parsed.(*Source)
 		if got := assertToken(t, source, first).Metadata().BaseURL; got != "https://packages.example.com" {
 			t.Errorf("%s: the base URL is %q", spec, got)
+		}
+		if got := fmt.Sprintf("%s %#v", source, source); got != "file:~/.packagecloud file:~/.packagecloud" {
+			t.Errorf("printed as %s", got)
 		}
 		if source.String() != "file:~/.packagecloud" {
 			t.Errorf("%s is spelled %s", spec, source)

@@ -25,6 +25,8 @@ package file
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -150,6 +152,10 @@ func (s *Source) String() string {
 	}
 	return spec.String()
 }
+
+// Format writes what String returns, for every verb: fmt would read what other
+// goroutines write.
+func (s *Source) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 // Token reads the file and returns the token in it. The kinds of its errors:
 //

@@ -59,6 +59,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -204,6 +205,10 @@ func flaw(path string, options Options) string {
 // String spells the source as backends.Parse reads it, without the options of
 // the login: "vault:secret/packagecloud#api_key".
 func (s *Source) String() string { return s.name }
+
+// Format writes what String returns, for every verb: fmt would read what other
+// goroutines write.
+func (s *Source) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 // Token reads the secret and returns its field as a token, whose version is
 // the exact version of the secret that it was read from (none in a version 1

@@ -329,6 +329,9 @@ func TestSource_SpellsWhatItReads(t *testing.T) {
 		if got := again.(fmt.Stringer).String(); got != source.String() {
 			t.Errorf("%+v is spelled %s, and that %s", options, source, got)
 		}
+		if got := fmt.Sprintf("%s %#v", source, source); got != spec+" "+spec {
+			t.Errorf("printed as %s", got)
+		}
 		if source.String() != spec {
 			t.Errorf("%+v is spelled %s, want %s", options, source, spec)
 		}
