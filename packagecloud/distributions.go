@@ -73,6 +73,11 @@ func (v *DistributionVersion) UnmarshalJSON(data []byte) error {
 func (c *Client) Distributions(ctx context.Context) (map[string][]Distribution, error) {
 	var out map[string]list[Distribution]
 	_, err := c.call(ctx, request{method: http.MethodGet, readOnly: true, url: "/api/v1/distributions.json", endpoint: "/api/v1/distributions.json"}, &out)
+	if errors.Is(err, ErrNotFound) { // every server has it
+		if base, failure := c.transport.baseURL(ctx); failure == nil {
+			err = fmt.Errorf("%w; is the base URL right, %s?", err, base.Redacted())
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +200,7 @@ func match(distributions []Distribution, name string) (matches, all []place) {
 // near returns the names that look most like name.
 func near(distributions []Distribution, name string) []string {
 	name = name[:min(len(name), 100)]
+	distribution, _, _ := strings.Cut(name, "/")
 	type candidate struct {
 		name     string
 		distance int
@@ -208,6 +214,9 @@ func near(distributions []Distribution, name string) []string {
 			}
 			distance := min(editDistance(full, name), editDistance(d.IndexName+"/"+v.VersionNumber, name),
 				editDistance(v.IndexName, name)+1, editDistance(v.VersionNumber, name)+1)
+			if d.IndexName == distribution { // before any other's
+				distance -= 1000
+			}
 			all = append(all, candidate{full, distance})
 		}
 	}

@@ -46,6 +46,7 @@ func TestLookup_ByNameAndNumber(t *testing.T) {
 		{"deb", "ubuntu/jamy", 0, "near are ubuntu/jammy"},
 		{"deb", "ubuntu/24.4", 0, "near are ubuntu/noble"},
 		{"deb", "nobel", 0, "ubuntu/noble"},
+		{"deb", "debian/stable", 0, "near are debian/"},
 		{"deb", "Ubuntu/jammy", 0, "near are ubuntu/jammy"},
 		{"deb", "python", 0, "takes py packages"},
 		{"deb", "twice/1", 0, "ambiguous"},

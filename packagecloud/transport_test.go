@@ -765,6 +765,31 @@ func TestClient_Returns401WhenThereIsNoOtherToken(t *testing.T) {
 	}
 }
 
+func TestClient_RefusedTokenThatWasStoredBadlyIsSaid(t *testing.T) {
+	for stored, want := range map[string]string{
+		`"` + fakeToken + `"`:             "stored in quotes",
+		"PACKAGECLOUD_TOKEN=" + fakeToken: "the name of a variable before it",
+	} {
+		f := setup(t)
+		client := newClient(t, tokensource.Static(stored), packagecloud.WithBaseURL(f.srv.URL))
+		_, err := client.Repository("acme", "main").Info(t.Context())
+		f.want(t, err, packagecloud.ErrUnauthorized)
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), fakeToken) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+}
+
+func TestClient_NoDistributionsHintAtTheBaseURL(t *testing.T) {
+	f := setup(t)
+	client := newClient(t, tokensource.Static(f.srv.Token()), packagecloud.WithBaseURL(f.srv.URL+"/typo"))
+	_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, []byte("x")), jammy)
+	f.want(t, err, packagecloud.ErrNotFound)
+	if !strings.Contains(err.Error(), "is the base URL right, "+f.srv.URL+"/typo?") {
+		t.Error(err)
+	}
+}
+
 func TestClient_NoUploadFailsWhileTheTokenIsRotated(t *testing.T) {
 	f := setupServer(t, nil, func(srv *packagecloudtest.Server) tokensource.TokenSource {
 		cached, err := tokensource.Cache(source(srv.Token), tokensource.CacheOptions{})

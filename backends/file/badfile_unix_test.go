@@ -47,7 +47,7 @@ var badFiles = []struct {
 	kind      error
 	raw, json string
 }{
-	{"missing", func(*testing.T, string) {}, tokensource.ErrNotFound, "no such file; write the token to it, or correct the path", ""},
+	{"missing", func(*testing.T, string) {}, tokensource.ErrNotFound, "no such file; write", ""},
 	{"link to nowhere", func(t *testing.T, path string) { must(t, os.Symlink("nowhere", path)) }, tokensource.ErrNotFound, "no such file; write", ""},
 	{"links in a circle", func(t *testing.T, path string) {
 		must(t, os.Symlink(path+"2", path))
@@ -74,7 +74,7 @@ var badFiles = []struct {
 	}, tokensource.ErrInvalid, "is a socket; put the token in a regular file", ""},
 	{"device without an end", func(t *testing.T, path string) { must(t, os.Symlink("/dev/zero", path)) }, tokensource.ErrInvalid, "is a device; put the token in a regular file", ""},
 	{"empty device", func(t *testing.T, path string) { must(t, os.Symlink("/dev/null", path)) }, tokensource.ErrInvalid, "is a device; put the token", ""},
-	{"empty", makeFile(""), tokensource.ErrInvalid, "the file is empty; write the token to it", ""},
+	{"empty", makeFile(""), tokensource.ErrInvalid, "the file is empty; write", ""},
 	{"newline only", makeFile("\n"), tokensource.ErrInvalid, "the token is empty; store", "it is empty; expected a JSON object"},
 	{"too large", makeFile(strings.Repeat(first, 1<<15)), tokensource.ErrInvalid, "larger than 1 MiB; is it the right one?", ""},
 	{"large and sparse", func(t *testing.T, path string) {

@@ -2,6 +2,7 @@ package file
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 const (
 	cliField    = "token"
 	cliURLField = "url"
+	cliForm     = `{"url": "https://packagecloud.io", "token": "..."}`
 )
 
 // cliURL returns the base URL in the file of the official CLI, without a slash at
@@ -19,7 +21,7 @@ const (
 func cliURL(data []byte) (string, error) {
 	object, err := payload.Object(data)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w; write %s to it", err, cliForm)
 	}
 	if object.Has(cliURLField) {
 		if object.IsNull(cliURLField) {

@@ -50,7 +50,7 @@ func TestCLI_ReadsTokenAndURL(t *testing.T) {
 func TestCLI_RefusesUnusableContent(t *testing.T) {
 	const member = `"token":"` + first + `"`
 	for _, test := range []struct{ name, content, want string }{
-		{"token alone", first, "not a JSON object"},
+		{"token alone", first, `not a JSON object; the fault is near byte 1; write {"url": "https://packagecloud.io", "token": "..."} to it`},
 		{"no token", `{"url":"https://packagecloud.io"}`, `no field "token"`},
 		{"token twice", `{` + member + `,"token":"` + second + `"}`, `the field "token" 2 times`},
 		{"url twice", `{"url":"https://a.example.com","url":"https://b.example.com",` + member + `}`, `the field "url" 2 times`},
@@ -75,7 +75,7 @@ func TestCLI_RefusesUnusableContent(t *testing.T) {
 
 func TestCLI_NoFileOrNoHomeIsNotFound(t *testing.T) {
 	setHome(t)
-	assertError(t, CLI(), tokensource.ErrNotFound, "no such file")
+	assertError(t, CLI(), tokensource.ErrNotFound, `no such file; write {"url": "https://packagecloud.io", "token": "..."} to it`)
 	t.Setenv("HOME", "")
 	t.Setenv("USERPROFILE", "")
 	assertError(t, CLI(), tokensource.ErrNotFound, "no home directory")

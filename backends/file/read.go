@@ -87,7 +87,7 @@ func (s *Source) readFile(path string) (content, error) {
 	case len(data) > maxSize:
 		return content{}, s.errorf(tokensource.ErrInvalid, nil, "the file is larger than 1 MiB; is it the right one?")
 	case len(data) == 0:
-		return content{}, s.errorf(tokensource.ErrInvalid, nil, "the file is empty; write the token to it")
+		return content{}, s.errorf(tokensource.ErrInvalid, nil, "the file is empty; %s", s.remedy())
 	}
 	return content{data: data, info: info}, nil
 }
@@ -111,10 +111,18 @@ func openFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|openFlags, 0)
 }
 
+// remedy says what the file needs.
+func (s *Source) remedy() string {
+	if s.cli {
+		return "write " + cliForm + " to it"
+	}
+	return "write the token to it"
+}
+
 func (s *Source) openError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return s.errorf(tokensource.ErrNotFound, err, "there is no such file; write the token to it, or correct the path")
+		return s.errorf(tokensource.ErrNotFound, err, "there is no such file; %s, or correct the path", s.remedy())
 	case errors.Is(err, fs.ErrPermission):
 		return s.errorf(tokensource.ErrDenied, err, "this process may not read the file; let its user, and nobody else, read it")
 	}
