@@ -71,6 +71,7 @@ type Error struct {
 	RetryAfter time.Duration
 
 	comeBack bool // the server says when, be it at once
+	replayed bool // the request had been sent before, and that may be done
 	kinds    []error
 	hint     string
 	body     func() []byte // a closure, so that %#v can't reach in
@@ -125,6 +126,7 @@ func newError(r request, resp *http.Response, body []byte) *Error {
 		now = time.Now()
 	}
 	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), now)
+	e.replayed = !r.readOnly && resp.Request != nil && resp.Request.Context().Value(replayedKey{}) != nil
 	e.kinds, e.hint = classify(e, string(body))
 	if e.Is(ErrNotFound) {
 		e.hint = cmp.Or(shorten(clean(r.subject), 300), "it") + " isn't there, or the token can't see it"

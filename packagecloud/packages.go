@@ -387,7 +387,7 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 func ambiguous(err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok {
 		// A gateway may say so of a request that the server works on.
-		return e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout
+		return e.replayed || e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout
 	}
 	if _, ok := errors.AsType[*answerError](err); ok {
 		return true

@@ -45,7 +45,7 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 				return
 			}
 			if items == nil { // null is no list
-				yield(nil, &answerError{r.method, r.endpoint, shorten(header.Get("Content-Type"), 100)})
+				yield(nil, malformed(r, header))
 				return
 			}
 			total := header.Get("Total")

@@ -149,6 +149,7 @@ func (c *Client) exchange(ctx context.Context, r request, out any) (http.Header,
 	if err != nil {
 		return nil, err
 	}
+	resp.Header.Set("Content-Type", strike(resp.Header.Get("Content-Type"), resp.Request)) // for malformed
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	drain(resp.Body)
 	if err != nil {
@@ -228,11 +229,15 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 	}
 	watch := newWatchdog(ctx, c.stall)
 	credential := r.credential
+	var from *http.Request // that was redirected
 	for hop := 0; ; hop++ {
 		req, err := c.newRequest(watch, r, target)
 		if err != nil {
 			watch.stop()
 			return nil, err
+		}
+		if from != nil {
+			req = req.WithContext(context.WithValue(req.Context(), redirectedKey{}, from))
 		}
 		// Not by an http.Client: it would follow redirects with headers meant for
 		// another host, and its errors quote the addresses they lead to.
@@ -265,8 +270,7 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 			return c.answer(r, resp)
 		}
 		next, err := redirect(r, target, location, hop)
-		io.CopyN(io.Discard, resp.Body, drainLimit)
-		resp.Body.(*watchedBody).ReadCloser.Close()
+		drain(resp.Body.(*watchedBody).ReadCloser) // and the watch goes on
 		if err != nil {
 			watch.stop()
 			return nil, newTransportError(r.method, r.endpoint, resp.Request, err)
@@ -274,9 +278,13 @@ func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
 		if !sameOrigin(next, target) {
 			credential = tokensource.Token{}
 		}
-		target = next
+		target, from = next, resp.Request
 	}
 }
+
+// redirectedKey finds in a request's context the one before it: servers repeat in
+// an address what they were sent.
+type redirectedKey struct{}
 
 func redirect(r request, from *url.URL, location string, hop int) (*url.URL, error) {
 	to, err := from.Parse(location)
@@ -328,7 +336,7 @@ func (c *Client) answer(r request, resp *http.Response) (*http.Response, error) 
 
 func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
 	if len(body) > maxAnswer {
-		return fmt.Errorf("packagecloud: %s %s: the answer is larger than %d MiB", r.method, r.endpoint, maxAnswer>>20)
+		return &answerError{r.method, r.endpoint, fmt.Sprintf("the answer is larger than %d MiB", maxAnswer>>20)}
 	}
 	// An unknown repository can come as a success whose body says otherwise.
 	if len(body) <= maxErrorBody && saysError(body) {
@@ -344,7 +352,7 @@ func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
 	pkg, ok := out.(*Package)
 	if err != nil || ok && pkg.Filename == "" && pkg.Name == "" { // a success without a package
 		// The decoder's text quotes the body.
-		return &answerError{r.method, r.endpoint, shorten(strike(resp.Header.Get("Content-Type"), resp.Request), 100)}
+		return malformed(r, resp.Header)
 	}
 	return nil
 }
@@ -363,9 +371,15 @@ func saysError(body []byte) bool {
 	return true
 }
 
-// answerError is a success whose body can't be read.
-type answerError struct{ method, endpoint, contentType string }
+// answerError is a success that can't be believed.
+type answerError struct{ method, endpoint, flaw string }
+
+// malformed is the error of a success in another form than the API's.
+func malformed(r request, header http.Header) error {
+	return &answerError{r.method, r.endpoint, fmt.Sprintf("the server answered with success, but not in the form that the API promises (Content-Type %q); is the base URL right?",
+		shorten(header.Get("Content-Type"), 100))}
+}
 
 func (e *answerError) Error() string {
-	return fmt.Sprintf("packagecloud: %s %s: the server answered with success, but not in the form that the API promises (Content-Type %q); is the base URL right?", e.method, e.endpoint, e.contentType)
+	return fmt.Sprintf("packagecloud: %s %s: %s", e.method, e.endpoint, e.flaw)
 }

@@ -141,6 +141,56 @@ func TestPromote_IsNotRepeatedAfterTheRetryOfARoundTripper(t *testing.T) {
 	}
 }
 
+// HTTP/2 sends a request again whose stream the server reset, and so may a
+// RoundTripper: what the second answer refuses can be what the first one did.
+func TestClient_AnswerToARequestThatWasSentTwiceIsNotBelieved(t *testing.T) {
+	for name, test := range map[string]struct {
+		do   func(f *fixture, repo *packagecloud.Repository, pkg *packagecloud.Package) error
+		want error
+	}{
+		"an upload is there": {func(f *fixture, repo *packagecloud.Repository, _ *packagecloud.Package) error {
+			pkg, err := repo.Upload(t.Context(), packagecloud.Bytes("new_1.0_amd64.deb", []byte("new")), jammy)
+			if err == nil && pkg.Filename != "new_1.0_amd64.deb" {
+				t.Errorf("it became %s", pkg.Filename)
+			}
+			return err
+		}, nil},
+		"a deletion is done": {func(_ *fixture, repo *packagecloud.Repository, pkg *packagecloud.Package) error {
+			return repo.Delete(t.Context(), pkg)
+		}, nil},
+		"a promotion": {func(f *fixture, repo *packagecloud.Repository, pkg *packagecloud.Package) error {
+			_, err := repo.Promote(t.Context(), pkg, f.client.Repository("acme", "stable"))
+			return err
+		}, packagecloud.ErrUnknownOutcome},
+	} {
+		f := setup(t)
+		f.srv.CreateRepository("stable", true)
+		pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
+		sent := 0
+		client := newClient(t, tokensource.Static(f.srv.Token()), packagecloud.WithBaseURL(f.srv.URL), packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			resp, err := http.DefaultTransport.RoundTrip(r)
+			if r.Method == "GET" {
+				return resp, err
+			}
+			if sent++; err == nil {
+				return resp, nil
+			}
+			if r.GetBody != nil {
+				if r.Body, err = r.GetBody(); err != nil {
+					return nil, err
+				}
+			}
+			return http.DefaultTransport.RoundTrip(r)
+		})}))
+		for _, method := range []string{"POST", "DELETE"} {
+			f.srv.Inject(packagecloudtest.Fault{Method: method, LoseAnswer: true})
+		}
+		if err := test.do(f, client.Repository("acme", "main"), pkg); !errors.Is(err, test.want) || sent == 0 {
+			t.Errorf("%s: %v after %d", name, err, sent)
+		}
+	}
+}
+
 func TestClient_WaitingForAConnectionIsNoStall(t *testing.T) {
 	_, client, srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/long" {

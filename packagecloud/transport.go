@@ -30,6 +30,7 @@ const (
 	// drainLimit is how much of an unwanted answer is read to keep its
 	// connection; beyond that a new one is cheaper.
 	drainLimit = 64 << 10
+	drainTime  = time.Second
 )
 
 // Transport is an [http.RoundTripper] that authenticates requests to a
@@ -338,7 +339,7 @@ func (t *Transport) roundTrip(req *http.Request) (_ *http.Response, err error) {
 
 // send gives req to next, and holds what comes to what RoundTrip promises.
 func send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
-	var asked, connected atomic.Bool
+	var asked, connected, wrote, replayed atomic.Bool
 	watch, _ := req.Context().Value(watchdogKey{}).(*watchdog)
 	transport, direct := next.(*http.Transport)
 	queues := watch != nil && direct && transport.MaxConnsPerHost > 0
@@ -351,8 +352,16 @@ func send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 		},
 		GotConn: func(httptrace.GotConnInfo) {
 			connected.Store(true)
+			if wrote.Load() { // HTTP/2 does so where the server resets a stream
+				replayed.Store(true)
+			}
 			if queues {
 				watch.touch()
+			}
+		},
+		WroteRequest: func(info httptrace.WroteRequestInfo) {
+			if info.Err == nil {
+				wrote.Store(true)
 			}
 		},
 	}))
@@ -362,7 +371,7 @@ func send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 		dial := ok && op.Op == "dial"
 		err = struck(err, req)
 		// Only net/http's own has sent nothing where its last dial failed.
-		if asked.Load() && !connected.Load() || dial && (direct || !connected.Load()) {
+		if !wrote.Load() && (asked.Load() && !connected.Load() || dial && (direct || !connected.Load())) {
 			err = &unsentError{err}
 		}
 		return nil, err
@@ -374,8 +383,15 @@ func send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 		resp.Body = http.NoBody
 	}
 	resp.Request = req // for what must not be printed of it
+	if replayed.Load() {
+		resp.Request = req.WithContext(context.WithValue(req.Context(), replayedKey{}, true))
+	}
 	return resp, nil
 }
+
+// replayedKey marks the request of an answer that net/http got by sending it
+// whole, and then again: what was refused may be what is done already.
+type replayedKey struct{}
 
 // unsentError is what happened to a request before it had a connection.
 type unsentError struct{ err error }
@@ -492,16 +508,34 @@ func (a *acceptedTokens) has(tok tokensource.Token) bool {
 	return a.fingerprints[tok.Fingerprint()]
 }
 
-// strike removes from text whatever token the request carried and its query, the
-// longer spellings first. The query of a request without a token may be its
-// credential, as that of a signed address is: no value of it is left either.
+// strike removes from text whatever credential the request carried, and those it
+// was redirected with, the longer spellings first. The query of an address may be
+// one, as that of a signed address is, and a part of its path, as in
+// /priv/{read token}/.
 func strike(text string, req *http.Request) string {
 	if req == nil {
 		return text
 	}
+	if from, ok := req.Context().Value(redirectedKey{}).(*http.Request); ok {
+		text = strike(text, from)
+	}
 	var forms []string
-	if req.URL != nil && req.URL.RawQuery != "" {
-		forms = append(forms, req.URL.RawQuery)
+	if req.URL != nil {
+		if req.URL.RawQuery != "" {
+			forms = append(forms, req.URL.RawQuery)
+		}
+		for _, values := range req.URL.Query() {
+			for _, value := range values {
+				if len(value) >= minCredential {
+					forms = append(forms, spellings(value)...)
+				}
+			}
+		}
+		for element := range strings.SplitSeq(req.URL.Path, "/") {
+			if len(element) >= 32 && strings.Trim(element, "0123456789abcdef") == "" { // as a token is
+				forms = append(forms, spellings(element)...)
+			}
+		}
 	}
 	user, _, ok := req.BasicAuth()
 	if ok && user != "" {
@@ -511,14 +545,6 @@ func strike(text string, req *http.Request) string {
 			}
 		}
 		forms = append(forms, spellings(user)...)
-	} else if req.URL != nil {
-		for _, values := range req.URL.Query() {
-			for _, value := range values {
-				if len(value) >= minCredential {
-					forms = append(forms, spellings(value)...)
-				}
-			}
-		}
 	}
 	for _, form := range forms {
 		text = strings.ReplaceAll(text, form, "[redacted]")
@@ -560,8 +586,10 @@ func (e *struckError) Is(target error) bool { return errors.Is(e.cause(), target
 func (e *struckError) As(target any) bool   { return errors.As(e.cause(), target) }
 
 // drain reads what little is left of an answer, so that its connection can be
-// used again.
+// used again. It doesn't wait for what doesn't come.
 func drain(body io.ReadCloser) {
+	late := time.AfterFunc(drainTime, func() { body.Close() })
+	defer late.Stop()
 	io.CopyN(io.Discard, body, drainLimit)
 	body.Close()
 }

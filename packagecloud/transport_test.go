@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -225,6 +226,61 @@ func TestDownload_CredentialLeftBehindIsNotReplacedByTheAPIToken(t *testing.T) {
 	if !errors.Is(err, packagecloud.ErrUnauthorized) || len(src.Invalidated()) != 0 || src.Calls() != 0 {
 		t.Errorf("%v; %d tokens were invalidated in %d calls", err, len(src.Invalidated()), src.Calls())
 	}
+}
+
+// Servers repeat in an address what they were sent, and hold tokens in paths.
+func TestClient_CredentialsOfAnAddressAreNotInItsErrors(t *testing.T) {
+	const read = "0123456789abcdef0123456789abcdef0123456789abcdef"
+	for name, start := range map[string]string{
+		"the token in the next host's name":    "",
+		"a read token in the path":             "https://packages.example/priv/" + read + "/acme",
+		"a signature, asked with a read token": "https://" + read + ":@packages.example/x?signature=" + read,
+	} {
+		c := newCanary(t, fakeToken, read)
+		client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithLogger(c.logger()), packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "packagecloud.io" {
+				resp := reply(r, 302, "")
+				resp.Header.Set("Location", "https://"+fakeToken+".example/")
+				return resp, nil
+			}
+			if start == "" {
+				return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: r.URL.Host, IsNotFound: true}}
+			}
+			return reply(r, 400, fmt.Sprintf(`{"error":"No route matches [GET] %s"}`, r.URL.RequestURI())), nil
+		})}))
+		repo := client.Repository("acme", "main")
+		var err error
+		if start == "" {
+			_, err = repo.Info(t.Context())
+		} else if address, failure := packagecloud.NewSecretURL(start); failure == nil {
+			err = repo.Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, io.Discard, packagecloud.AllowUnverified())
+		}
+		if err == nil || !strings.Contains(err.Error(), "[redacted]") {
+			t.Errorf("%s: %v", name, err)
+		}
+		c.clean(t, err)
+	}
+}
+
+// A server that doesn't end its answer holds up nobody who doesn't want it.
+func TestTransport_DoesNotWaitForTheRestOfARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := tokensourcetest.NewSource("old-token-old-token")
+		transport := rotating(t, src, roundTrip(func(r *http.Request) (*http.Response, error) {
+			if user, _, _ := r.BasicAuth(); user == "new-token-new-token" {
+				return reply(r, 200, "{}"), nil
+			}
+			src.Set("new-token-new-token")
+			resp := reply(r, 401, "")
+			body, _ := net.Pipe()
+			resp.Body = body
+			return resp, nil
+		}))
+		start := time.Now()
+		if resp := send(t, transport, nil); resp.StatusCode != 200 || time.Since(start) > time.Second {
+			t.Errorf("the status is %d after %v", resp.StatusCode, time.Since(start))
+		}
+	})
 }
 
 func TestClient_RedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
