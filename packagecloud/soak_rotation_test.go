@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +19,10 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-const uploaders = 64
+const (
+	uploaders = 64
+	lead      = 8 // uploads that one of them may be ahead of the slowest
+)
 
 // rotated is a server whose token is rotated while uploaders push packages to
 // it. They have the token from a cached chain that ends in a file.
@@ -100,8 +104,11 @@ func (r *rotated) upload(t *testing.T, uploader int) {
 		r.sent[name] = want
 		r.longest = max(r.longest, time.Since(start))
 		r.stopped = r.stopped || err != nil
-		stopped := r.stopped
 		r.moved.Broadcast()
+		for !r.stopped && r.finished[uploader] >= slices.Min(r.finished[:])+lead {
+			r.moved.Wait()
+		}
+		stopped := r.stopped
 		r.mu.Unlock()
 		if stopped {
 			return
@@ -147,6 +154,7 @@ func (r *rotated) run(t *testing.T, rotations int, rotate func(n int)) {
 	r.settle()
 	r.mu.Lock()
 	r.stopped = true
+	r.moved.Broadcast()
 	r.mu.Unlock()
 	wg.Wait()
 
@@ -187,9 +195,15 @@ func TestSoak_NoUploadIsLostWhileTheTokenIsRotatedAgainAndAgain(t *testing.T) {
 func TestSoak_NoUploadIsLostWhereTheStoreIsBehindTheSite(t *testing.T) {
 	r := newRotated(t)
 	behind := size(200*time.Millisecond, 3*time.Second)
-	r.run(t, size(2, 20), func(int) {
+	r.run(t, size(2, 100), func(n int) {
 		next := r.srv.RotateToken() // the old one is dead
 		time.Sleep(behind)
+		if n%10 == 1 { // the store gets one that is dead when it comes
+			dead := next
+			next = r.srv.RotateToken()
+			r.store(t, dead)
+			time.Sleep(behind)
+		}
 		r.store(t, next)
 	})
 }
