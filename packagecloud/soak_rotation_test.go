@@ -202,7 +202,7 @@ func TestSoak_NoUploadIsLostWhereTheStoreIsBehindTheSite(t *testing.T) {
 			dead := next
 			next = r.srv.RotateToken()
 			r.store(t, dead)
-			time.Sleep(behind)
+			time.Sleep(behind / 3)
 		}
 		r.store(t, next)
 	})
