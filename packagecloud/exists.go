@@ -10,10 +10,15 @@ import (
 	"github.com/packagecloud-go/sdk/internal/packagefile"
 )
 
+// late reports whether Replace waits for the server's refusal. A guess is enough
+// to compare with what is there, but not to delete it: the file may be called
+// after another package than the one that it holds.
+func (u *upload) late() bool { return u.options.IfExists == Replace && u.guess }
+
 // before carries out IfExists ahead of the upload. It returns a package if
 // there is nothing left to do.
 func (u *upload) before(ctx context.Context) (*Package, error) {
-	if u.options.IfExists == Fail {
+	if u.options.IfExists == Fail || u.late() {
 		return nil, nil
 	}
 	pkg, err := u.find(ctx)
@@ -89,18 +94,29 @@ func (u *upload) alone(ctx context.Context, pkg *Package, refusal error) error {
 	return nil
 }
 
-func (u *upload) afterDelete(err error) error {
-	if u.deleted == nil {
-		return err
+// afterDelete says what is gone where that isn't what was replaced.
+func (u *upload) afterDelete(pkg *Package, err error) (*Package, error) {
+	switch old := u.deleted; {
+	case old == nil:
+		return pkg, err
+	case errors.Is(err, ErrExists) && !errors.Is(err, ErrUnknownOutcome):
+		return nil, fmt.Errorf("packagecloud: the old %s was deleted, but another package has the place of the new one: %w", old.Filename, err)
+	case err != nil:
+		return nil, fmt.Errorf("packagecloud: the old %s was deleted and the new one has not certainly arrived; upload it again: %w", old.Filename, err)
+	case pkg.Filename != "" && pkg.Filename != old.Filename:
+		return nil, fmt.Errorf("packagecloud: the old %s was deleted, but the new package is another: it is stored as %s", old.Filename, shorten(pkg.Filename, 100))
 	}
-	return fmt.Errorf("packagecloud: the old %s was deleted and the new one has not certainly arrived; upload it again: %w", u.content.Name, err)
+	return pkg, nil
 }
 
-// renamed carries out IfExists when the server found a duplicate that before
-// didn't, because it is listed under a name that the file doesn't tell. What
-// has the same checksum in the same place is the one.
-func (u *upload) renamed(ctx context.Context, refusal error, send func() (*Package, error)) (*Package, error) {
+// refused carries out IfExists when the server found a duplicate that before
+// didn't, because it is listed under a name that the file doesn't tell, or that
+// before left. What has the same checksum in the same place is the one.
+func (u *upload) refused(ctx context.Context, refusal error, send func() (*Package, error)) (*Package, error) {
 	pkg, err := u.findSum(ctx)
+	if err == nil && pkg == nil && u.late() {
+		pkg, err = u.find(ctx)
+	}
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w; looking for it: %w", refusal, err)

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +22,9 @@ import (
 func ifExists(mode packagecloud.IfExists) *packagecloud.UploadOptions {
 	return &packagecloud.UploadOptions{Distribution: "ubuntu/jammy", IfExists: mode}
 }
+
+// newDemo tells what it is, as an older deb does.
+var newDemo = packagefiletest.Deb("demo", "1.0", "amd64")
 
 func TestIfExists_FailIsErrExists(t *testing.T) {
 	for _, wording := range []packagecloudtest.DuplicateWording{packagecloudtest.DuplicateFilename, packagecloudtest.DuplicateFullName} {
@@ -161,10 +166,10 @@ func TestIfExists_PackageUnderAnotherNameIsFoundByItsChecksum(t *testing.T) {
 func TestIfExists_ReplaceDeletesThenUploads(t *testing.T) {
 	f := setup(t)
 	f.add(t, "ubuntu/jammy", demo, []byte("old"))
-	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("newer")), ifExists(packagecloud.Replace)); err != nil {
+	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace)); err != nil {
 		t.Fatal(err)
 	}
-	if p := f.stored(t, 1)[0]; p.Size != 5 {
+	if p := f.stored(t, 1)[0]; p.Size != int64(len(newDemo)) {
 		t.Errorf("%d bytes are stored", p.Size)
 	}
 	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes("another_1.0_amd64.deb", []byte("x")), ifExists(packagecloud.Replace)); err != nil {
@@ -177,7 +182,7 @@ func TestIfExists_ReplaceThatFailsAfterTheDeleteSaysSo(t *testing.T) {
 	f := setup(t)
 	f.add(t, "ubuntu/jammy", demo, []byte("old"))
 	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Status: 422, ContentType: "application/json", Body: `{"repository":["no"]}`})
-	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("new")), ifExists(packagecloud.Replace))
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
 	f.want(t, err, packagecloud.ErrInvalid)
 	if !strings.Contains(err.Error(), "was deleted") {
 		t.Errorf("the error is %v", err)
@@ -189,7 +194,7 @@ func TestIfExists_ReplaceThatCannotDeleteSendsNothing(t *testing.T) {
 	f := setup(t)
 	f.add(t, "ubuntu/jammy", demo, []byte("old"))
 	f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", Status: 402, Times: -1})
-	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("new")), ifExists(packagecloud.Replace))
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
 	f.want(t, err, packagecloud.ErrPaymentRequired)
 	if !strings.Contains(err.Error(), "not replaced") || len(f.requests("POST")) != 0 {
 		t.Errorf("the error is %v", err)
@@ -202,11 +207,12 @@ func TestIfExists_ReplaceWithAFileThatCannotBeReadDeletesNothing(t *testing.T) {
 	f.add(t, "ubuntu/jammy", demo, []byte("old"))
 	broken := errors.New("disk on fire")
 	opens := 0
-	content := packagecloud.Content{Name: demo, Size: 3, Open: func() (io.ReadCloser, error) {
+	good := packagecloud.Bytes(demo, newDemo)
+	content := packagecloud.Content{Name: demo, Size: good.Size, Open: func() (io.ReadCloser, error) {
 		if opens++; opens > 1 { // the first looks into the package
 			return io.NopCloser(&failing{broken}), nil
 		}
-		return io.NopCloser(strings.NewReader("new")), nil
+		return good.Open()
 	}}
 	_, err := f.repo.Upload(t.Context(), content, ifExists(packagecloud.Replace))
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "nothing was replaced") {
@@ -295,8 +301,7 @@ func TestIfExists_ReplaceLeavesAPackageOfAnotherTypeWithTheSameBytes(t *testing.
 
 // The list lags behind, and what was uploaded is not stored.
 func TestIfExists_ReplacedPackageThatIsStillListedIsNotTheNewOne(t *testing.T) {
-	const content = "content"
-	sum := sha256.Sum256([]byte(content))
+	sum := sha256.Sum256(newDemo)
 	for _, listed := range []string{hex.EncodeToString(sum[:]), strings.Repeat("0", 64)} {
 		posts := 0
 		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -316,9 +321,89 @@ func TestIfExists_ReplacedPackageThatIsStillListedIsNotTheNewOne(t *testing.T) {
 				io.WriteString(w, `{"filename":"`+demo+`"}`)
 			}
 		})
-		if _, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, []byte(content)), ifExists(packagecloud.Replace)); err != nil || posts != 2 {
+		if _, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace)); err != nil || posts != 2 {
 			t.Errorf("%d uploads, %v", posts, err)
 		}
+	}
+}
+
+// What a deb of today holds can't be read, and its file may be called after another
+// version than it. The server reads it.
+func TestIfExists_ReplaceOfWhatCannotBeReadDeletesOnlyWhatIsInTheWay(t *testing.T) {
+	const next = "demo_2.0_amd64.deb"
+	deb := packagefiletest.Ar(packagefiletest.File{Name: "debian-binary", Content: "2.0\n"}, packagefiletest.File{Name: "control.tar.xz", Content: "\xfd7zXZ"})
+	digest := sha256.Sum256(deb)
+	ours, theirs := hex.EncodeToString(digest[:]), strings.Repeat("0", 64)
+	for name, test := range map[string]struct {
+		holds   string            // what the server reads in it
+		there   map[string]string // the checksums of what is published
+		lose    string            // "answer" and "request" get lost, once
+		changes string
+		err     error
+	}{
+		"nothing is there":                     {holds: demo, changes: "POST"},
+		"the package is there":                 {holds: demo, there: map[string]string{demo: theirs}, changes: "POST, DELETE " + demo + ", POST"},
+		"another version is there":             {holds: next, there: map[string]string{demo: theirs}, changes: "POST"},
+		"both are there":                       {holds: next, there: map[string]string{demo: theirs, next: theirs}, changes: "POST, DELETE " + demo + ", POST", err: packagecloud.ErrExists},
+		"both are there, and it is sent again": {holds: next, there: map[string]string{demo: theirs, next: ours}, changes: "POST, DELETE " + next + ", POST"},
+		"the answer gets lost":                 {holds: next, there: map[string]string{demo: theirs}, lose: "answer", changes: "POST, POST, DELETE " + next + ", POST"},
+		"the request gets lost":                {holds: demo, there: map[string]string{demo: theirs}, lose: "request", changes: "POST, POST, DELETE " + demo + ", POST"},
+	} {
+		var changes []string
+		there := map[string]string{}
+		maps.Copy(there, test.there)
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "distributions.json"):
+				io.WriteString(w, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+			case r.Method == "GET":
+				var items []string
+				for file, sum := range there {
+					if strings.Contains(file, r.URL.Query().Get("q")) {
+						items = append(items, `{"filename":"`+file+`","type":"deb","distro_version":"ubuntu/jammy","sha256sum":"`+sum+`","destroy_url":"/api/v1/repos/acme/main/ubuntu/jammy/`+file+`"}`)
+					}
+				}
+				io.WriteString(w, "["+strings.Join(items, ",")+"]")
+			case r.Method == "DELETE":
+				changes = append(changes, "DELETE "+path.Base(r.URL.Path))
+				delete(there, path.Base(r.URL.Path))
+				io.WriteString(w, "{}")
+			default:
+				io.Copy(io.Discard, r.Body)
+				changes = append(changes, "POST")
+				lose := len(changes) == 1 && test.lose != ""
+				if there[test.holds] != "" && !lose {
+					w.WriteHeader(422)
+					io.WriteString(w, `{"filename":["has already been taken"]}`)
+					return
+				}
+				if test.lose != "request" || !lose {
+					there[test.holds] = ours
+				}
+				if lose {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(201)
+				io.WriteString(w, `{"filename":"`+test.holds+`"}`)
+			}
+		})
+		pkg, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, deb), ifExists(packagecloud.Replace))
+		if got := strings.Join(changes, ", "); got != test.changes {
+			t.Errorf("%s: the requests were %s; want %s", name, got, test.changes)
+		}
+		if !errors.Is(err, test.err) || err == nil && pkg.Filename != test.holds || err != nil && !strings.Contains(err.Error(), demo+" was deleted") {
+			t.Errorf("%s: %+v, %v", name, pkg, err)
+		}
+	}
+}
+
+func TestIfExists_ReplaceSaysIfItDeletedAnotherPackageThanItStored(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, []byte("old"))
+	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Status: 201, ContentType: "application/json", Body: `{"filename":"demo_1.0-1_amd64.deb"}`})
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
+	if err == nil || !strings.Contains(err.Error(), "the old "+demo+" was deleted") || !strings.Contains(err.Error(), "demo_1.0-1_amd64.deb") {
+		t.Errorf("the error is %v", err)
 	}
 }
 
@@ -342,7 +427,7 @@ func TestIfExists_ReplaceWhoseDeletionMayBeDoneSaysSo(t *testing.T) {
 		})}))
 		pkg := f.add(t, "ubuntu/jammy", demo, []byte("old"))
 		f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", LoseAnswer: true})
-		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("new")), ifExists(packagecloud.Replace))
+		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
 		f.want(t, err, packagecloud.ErrUnknownOutcome)
 		if !strings.Contains(err.Error(), "may be deleted, and nothing was sent in its place") || len(f.requests("POST")) != 0 {
 			t.Errorf("%s: the error is %v", name, err)

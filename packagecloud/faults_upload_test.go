@@ -316,16 +316,22 @@ func breaks() []*fault {
 			name: "IfExists is Replace, the answer to the deletion gets lost, and the plan doesn't allow its repeat", have: theirs,
 			inject: []packagecloudtest.Fault{{Method: "DELETE", LoseAnswer: true}, {Method: "DELETE", Status: 402}},
 			do: func(s *scene) error {
-				return s.upload(packagecloud.Bytes(demo, []byte("content")), ifExists(packagecloud.Replace))
+				return s.upload(packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
 			},
 			says: demo + " may be deleted, and nothing was sent in its place ... the outcome is unknown ... payment required",
 			is:   []error{packagecloud.ErrUnknownOutcome, packagecloud.ErrPaymentRequired}, status: 402, requests: "DELETE 2, GET 2",
 		}, {
 			name: "IfExists is Replace, and the new package is refused after the old one was deleted", have: theirs, inject: []packagecloudtest.Fault{{Method: "POST", Status: 402}},
 			do: func(s *scene) error {
-				return s.upload(packagecloud.Bytes(demo, []byte("content")), &packagecloud.UploadOptions{Distribution: "ubuntu/jammy", IfExists: packagecloud.Replace})
+				return s.upload(packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
 			},
 			says: "the old " + demo + " was deleted", is: []error{packagecloud.ErrPaymentRequired}, status: 402, requests: "DELETE 1, GET 2, POST 1",
+		}, {
+			name: "IfExists is Replace, another package has the file's name, and the file can't be read", have: theirs,
+			do: func(s *scene) error {
+				return s.upload(packagecloud.Bytes(demo, []byte("content")), ifExists(packagecloud.Replace))
+			},
+			requests: "DELETE 1, GET 3, POST 2", stored: 1,
 		}, {
 			name: "the answer to a deletion gets lost", have: theirs, inject: []packagecloudtest.Fault{{Method: "DELETE", LoseAnswer: true}},
 			do:       func(s *scene) error { return s.repo.Delete(s.ctx, s.pkg) },

@@ -120,6 +120,7 @@ func (u *upload) compare(ctx context.Context, pkg *Package) (sameness, *Package,
 // several times, since the server may still be working. The refusal is that of a
 // later try, if there was one.
 func (u *upload) lookUp(ctx context.Context, refusal error) (*Package, error) {
+	var other error
 	for _, pause := range u.repo.client.unknownOutcomeAt {
 		if err := sleep(ctx, pause); err != nil {
 			return nil, u.unknown(err)
@@ -129,10 +130,17 @@ func (u *upload) lookUp(ctx context.Context, refusal error) (*Package, error) {
 			return nil, u.unknown(err)
 		}
 		if pkg != nil {
-			return u.judge(ctx, pkg, refusal)
+			found, err := u.judge(ctx, pkg, refusal)
+			if !u.late() || !errors.Is(err, ErrExists) {
+				return found, err
+			}
+			other = err // what Replace may have to delete
 		}
 	}
-	return nil, nil
+	if refusal == nil {
+		return nil, nil
+	}
+	return nil, other
 }
 
 // probe asks something small after a body that broke off. A server that refuses

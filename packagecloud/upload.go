@@ -38,10 +38,18 @@ const (
 	// content is ErrExists, and so is a package without a checksum.
 	Skip
 	// Replace deletes it first. It makes sure that the new content and its
-	// source files can be read before it does, and an error after it says that
-	// the old package is gone. An npm package is replaced only if the scope can be
+	// source files can be read before it does, and an error after it says what
+	// is gone. An npm package is replaced only if the scope can be
 	// read in its content, for which the reader has to be an io.ReaderAt, and an
 	// Alpine one only if no other architecture has a file of its name.
+	//
+	// Where the content can't be read, as that of a deb with a control.tar.xz or
+	// control.tar.zst, the file's name may be another package's. Nothing is
+	// deleted then unless the server refuses the new package as a duplicate, which
+	// costs sending it twice: what has the same checksum, else what has the file's
+	// name. Call such a file as the server does, or Replace may delete the
+	// version that it is named after to make room for the one that it holds, which
+	// is an error that says so.
 	Replace
 )
 
@@ -80,6 +88,7 @@ type upload struct {
 	scope string   // of an npm package
 	group string   // of a Java archive; empty if it doesn't tell
 	told  bool     // by the content; else by the file's name
+	guess bool     // the server names it by its content, which couldn't be read
 
 	architecture string // of an Alpine package; empty if it doesn't tell
 
@@ -176,6 +185,7 @@ func (u *upload) inspect(ctx context.Context) error {
 		return fmt.Errorf("packagecloud: %s: %s; set UploadOptions.Type: %w", u.content.Name, strings.TrimPrefix(err.Error(), "packagefile: "), ErrInvalid)
 	}
 	u.typ = info.Type
+	u.guess = !packagefile.KeepsName(u.typ)
 	// A package that can't be read is the server's to judge.
 	if err == nil {
 		u.scope, u.group = info.Scope, info.Group
@@ -184,10 +194,10 @@ func (u *upload) inspect(ctx context.Context) error {
 			u.architecture = info.Architecture
 		}
 		switch name := info.FileName(); {
-		case name == "" || name == u.content.Name:
+		case name == "":
 		case info.FromContent && filepath.Ext(name) == filepath.Ext(u.content.Name): // what is there under the local name is another package
-			u.names = []string{name}
-		default:
+			u.names, u.guess = []string{name}, false
+		case name != u.content.Name:
 			u.names = append(u.names, name)
 		}
 	}
@@ -222,12 +232,9 @@ func (u *upload) run(ctx context.Context) (*Package, error) {
 	}
 	pkg, err := u.send(ctx, path, newForm(fields, files))
 	if errors.Is(err, ErrExists) && !errors.Is(err, ErrUnknownOutcome) && u.options.IfExists != Fail {
-		pkg, err = u.renamed(ctx, err, func() (*Package, error) { return u.send(ctx, path, newForm(fields, files)) })
+		pkg, err = u.refused(ctx, err, func() (*Package, error) { return u.send(ctx, path, newForm(fields, files)) })
 	}
-	if err != nil {
-		return nil, u.afterDelete(err)
-	}
-	return pkg, nil
+	return u.afterDelete(pkg, err)
 }
 
 // send posts the form until the outcome is known. After a try that may have been
