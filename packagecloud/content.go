@@ -23,8 +23,10 @@ type Content struct {
 	// Open returns the content from its beginning, each time it is called. If
 	// it can do so only once, it returns ErrNotReplayable after that. A reader
 	// that is an io.ReaderAt too is used to look into the package. A reader may
-	// block: when the upload's context ends or nothing came for a minute, it is
-	// left alone, and closed once its Read has returned.
+	// block: when the upload's context ends, nothing came for a minute, or the
+	// server answered before it had all, it is left alone, and closed once its Read
+	// has returned. That one Read may go on after the upload has ended; no other
+	// begins then.
 	Open func() (io.ReadCloser, error)
 
 	once bool                    // Open works once only

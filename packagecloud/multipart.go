@@ -82,18 +82,29 @@ func (t *transfer) state() (err error, whole bool) {
 	return b.err, b.whole
 }
 
-// open returns the body from its beginning. Progress goes back to zero. The
-// body before is closed, since net/http may read on in it for a while after it
-// has returned an answer or an error.
+// end closes the last body, since a RoundTripper may read on in it for a while
+// after it has returned an answer or an error.
+func (t *transfer) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.current != nil {
+		t.current.Close()
+	}
+}
+
+// open returns the body from its beginning, unless its request has ended, and
+// closes the one before. Progress goes back to zero.
 func (f *form) open(t *transfer, watch *watchdog) (io.ReadCloser, error) {
 	body := &formBody{form: f, transfer: t, watch: watch}
 	t.mu.Lock()
-	before := t.current
-	t.current = body
-	t.mu.Unlock()
-	if before != nil {
-		before.Close()
+	defer t.mu.Unlock()
+	if err := ended(watch.ctx); err != nil {
+		return nil, err
 	}
+	if t.current != nil {
+		t.current.Close()
+	}
+	t.current = body
 	for _, s := range f.segments {
 		if s.content != nil {
 			body.total += s.content.Size

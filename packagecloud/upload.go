@@ -70,8 +70,8 @@ type UploadOptions struct {
 	// SourceFiles are those that a .dsc names.
 	SourceFiles []Content
 	// Progress is called as bytes are handed to the network, from one
-	// goroutine at a time. It starts again at 0 when a try is repeated. It must
-	// not block.
+	// goroutine at a time and not after Upload has returned. It starts again at 0
+	// when a try is repeated. It must not block.
 	Progress func(sent, total int64)
 }
 
@@ -330,6 +330,7 @@ func (u *upload) postOnce(ctx context.Context, path string, form *form, asks boo
 			},
 		})
 	}
+	defer u.transfer.end() // what is read later would be read behind the caller's back
 	return c.onePackage(ctx, request{
 		method: http.MethodPost, url: path, subject: u.repo.subject(nil), endpoint: "/api/v1/repos/{owner}/{repo}/packages.json",
 		header: header, size: form.size,

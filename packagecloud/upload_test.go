@@ -213,6 +213,49 @@ func TestUpload_ProgressCountsBackWhenATryIsRepeated(t *testing.T) {
 	}
 }
 
+func TestUpload_ContentIsLeftAloneAfterItsEnd(t *testing.T) {
+	const size = 4 << 20
+	for name, content := range map[string]packagecloud.Content{
+		"Bytes":  packagecloud.Bytes("demo-1.asc", make([]byte, size)),
+		"Reader": packagecloud.Reader("demo-1.asc", zero{}, size),
+	} {
+		begun, returned, done := make(chan bool), make(chan bool), make(chan bool)
+		// It refuses in the midst of the body, and reads on in its own time.
+		rt := roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Method == "GET" {
+				return reply(r, 200, `{"anyfile":[{"index_name":"anyfile","versions":[{"id":230,"index_name":"1"}]}]}`), nil
+			}
+			go func() {
+				defer close(done)
+				buf := make([]byte, 32<<10)
+				io.ReadFull(r.Body, buf)
+				begun <- true
+				<-returned
+				if n, err := r.Body.Read(buf); err == nil {
+					t.Errorf("%s: %d bytes are read after the end", name, n)
+				}
+				if _, err := r.GetBody(); err == nil {
+					t.Errorf("%s: the body is opened after the end", name)
+				}
+			}()
+			<-begun
+			return reply(r, 422, `{"plan":["full"]}`), nil
+		})
+		calls := 0
+		client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{Transport: rt}))
+		_, err := client.Repository("acme", "main").Upload(t.Context(), content, &packagecloud.UploadOptions{Progress: func(int64, int64) { calls++ }})
+		if !errors.Is(err, packagecloud.ErrPaymentRequired) {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+		before := calls
+		close(returned)
+		<-done
+		if calls != before {
+			t.Errorf("%s: %d calls of Progress after the end", name, calls-before)
+		}
+	}
+}
+
 func TestUpload_RefusalOfALargeFileCostsNoBody(t *testing.T) {
 	content := make([]byte, 8<<20)
 	for name, test := range map[string]struct {
