@@ -66,20 +66,21 @@ type transfer struct {
 
 	mu      sync.Mutex
 	current *formBody // the last one opened
+	whole   bool      // so was one before it, and nobody knows what became of it
 }
 
 // state returns the error of reading a content, and whether the last byte was
 // handed out: without it the server can't have got a package.
 func (t *transfer) state() (err error, whole bool) {
 	t.mu.Lock()
-	b := t.current
+	b, before := t.current, t.whole
 	t.mu.Unlock()
 	if b == nil {
 		return nil, false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.err, b.whole
+	return b.err, b.whole || before
 }
 
 // end closes the last body, since a RoundTripper may read on in it for a while
@@ -95,16 +96,19 @@ func (t *transfer) end() {
 // open returns the body from its beginning, unless its request has ended, and
 // closes the one before. Progress goes back to zero.
 func (f *form) open(t *transfer, watch *watchdog) (io.ReadCloser, error) {
-	body := &formBody{form: f, transfer: t, watch: watch}
+	body := &formBody{form: f, transfer: t, watch: watch, asides: watch.asides.Load()}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if b := t.current; b != nil {
+		b.Close()
+		// A RoundTripper that tries again by itself tells of the last try alone. What
+		// is sent in a new request, or after a token was asked for, was refused before.
+		t.whole = (t.whole || b.whole) && b.watch == watch && b.asides == body.asides
+	}
+	t.current = body
 	if err := ended(watch.ctx); err != nil {
 		return nil, err
 	}
-	if t.current != nil {
-		t.current.Close()
-	}
-	t.current = body
 	for _, s := range f.segments {
 		if s.content != nil {
 			body.total += s.content.Size
@@ -127,6 +131,7 @@ type formBody struct {
 	total    int64
 
 	mu      sync.Mutex // Close may come while net/http still reads
+	asides  int32      // those of the watchdog, when it was opened or read last
 	err     error      // of reading a content
 	whole   bool       // all was handed out
 	index   int
@@ -143,6 +148,7 @@ func (b *formBody) Read(p []byte) (int, error) {
 	if b.closed {
 		return 0, io.ErrClosedPipe
 	}
+	b.asides = b.watch.asides.Load()
 	for b.index < len(b.form.segments) {
 		s := b.form.segments[b.index]
 		if s.content == nil {

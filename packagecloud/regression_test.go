@@ -304,6 +304,73 @@ func TestUpload_LostTryIsFoundThoughLaterOnesBreakOff(t *testing.T) {
 	f.stored(t, 1)
 }
 
+// reset reads the beginning of a body and breaks the connection.
+func reset(body io.ReadCloser) error {
+	io.CopyN(io.Discard, body, 10)
+	body.Close()
+	return errors.New("connection reset")
+}
+
+func TestUpload_LostTryIsFoundThoughARoundTripperBreaksOffItsOwnRetry(t *testing.T) {
+	transport := &faulty{post: func(n int, r *http.Request) (*http.Response, error) {
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil || n > 1 {
+			return resp, err
+		}
+		resp.Body.Close()
+		for range 2 {
+			body, err := r.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			reset(body)
+		}
+		return nil, errors.New("connection reset")
+	}}
+	f := setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
+	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("content")), jammy); err != nil {
+		t.Error(err)
+	}
+	if transport.posts != 1 {
+		t.Errorf("it was sent %d times", transport.posts)
+	}
+	f.stored(t, 1)
+}
+
+// A try that was refused is not lost, though it went out whole.
+func TestUpload_TryThatBreaksOffAfterARefusalIsSentAgain(t *testing.T) {
+	for _, status := range []int{401, 425, 429} {
+		searches := 0
+		transport := &faulty{
+			post: func(n int, r *http.Request) (*http.Response, error) {
+				switch n {
+				case 1:
+					io.Copy(io.Discard, r.Body)
+					resp := reply(r, status, "{}")
+					resp.Header.Set("Retry-After", "0")
+					return resp, nil
+				case 2:
+					return nil, reset(r.Body)
+				}
+				return reply(r, 201, `{"filename":"x"}`), nil
+			},
+			get: func(r *http.Request) *http.Response {
+				if strings.Contains(r.URL.Path, "/search") {
+					searches++
+					return reply(r, 200, "[]")
+				}
+				return reply(r, 200, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+			},
+		}
+		tokens := 0
+		client := newClient(t, source(func() string { tokens++; return fmt.Sprint("token", tokens) }), packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
+		_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, []byte("content")), jammy)
+		if err != nil || transport.posts != 3 || searches != 1 {
+			t.Errorf("%d: sent %d times and looked up %d times; want 3 and 1: %v", status, transport.posts, searches, err)
+		}
+	}
+}
+
 func TestDownload_CutAfterTheLastByteIsVerified(t *testing.T) {
 	content := strings.Repeat("x", 1000)
 	sum := sha256.Sum256([]byte(content))

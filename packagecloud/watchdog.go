@@ -23,6 +23,7 @@ type watchdog struct {
 	limit  time.Duration
 	end    atomic.Int64 // when to give up, in nanoseconds after start; 0 = never
 	timer  *time.Timer
+	asides atomic.Int32 // how often something else was waited for
 }
 
 func newWatchdog(ctx context.Context, limit time.Duration) *watchdog {
@@ -42,6 +43,7 @@ type watchdogKey struct{}
 // belongs to, if it belongs to one: the watchdog rests meanwhile.
 func waiting(ctx context.Context, f func() error) error {
 	if w, ok := ctx.Value(watchdogKey{}).(*watchdog); ok {
+		w.asides.Add(1)
 		w.rest()
 		defer w.touch()
 	}
