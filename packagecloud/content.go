@@ -22,16 +22,17 @@ type Content struct {
 	Size int64
 	// Open returns the content from its beginning, each time it is called. If
 	// it can do so only once, it returns ErrNotReplayable after that. A reader
-	// that is an io.ReaderAt too is used to look into the package. A reader may
+	// that is an io.ReaderAt too is used to look into the package first. A reader may
 	// block: when the upload's context ends, nothing came for a minute, or the
 	// server answered before it had all, it is left alone, and closed once its Read
 	// has returned. That one Read may go on after the upload has ended; no other
 	// begins then.
 	Open func() (io.ReadCloser, error)
 
-	once bool                    // Open works once only
-	tee  io.Writer               // gets what is sent of content that can be read once; may be nil
-	stat func() (Content, error) // of a file: completes the Content when the upload begins
+	once  bool                    // Open works once only
+	tee   io.Writer               // gets what is sent of content that can be read once; may be nil
+	stat  func() (Content, error) // of a file: completes the Content when the upload begins
+	first io.ReadCloser           // opened to look into the package, and left at its beginning
 }
 
 // File is the content of a file, which is looked at when the upload begins. If
@@ -143,6 +144,7 @@ func Reader(name string, r io.Reader, size int64) Content {
 
 // copyTo reads the whole content.
 func (c *Content) copyTo(ctx context.Context, w io.Writer, stall time.Duration) error {
+	c.drop(ctx, stall) // what can be opened once is for the body
 	watch := newWatchdog(ctx, stall)
 	defer watch.stop()
 	r, err := c.open(watch.ctx)

@@ -196,6 +196,65 @@ func TestUpload_ReadingAheadEndsWithTheContext(t *testing.T) {
 	}
 }
 
+// single is content that can be opened once.
+type single struct {
+	reader         func([]byte) io.Reader
+	opened, closed int
+}
+
+func (s *single) content(name string, b []byte) packagecloud.Content {
+	return packagecloud.Content{Name: name, Size: int64(len(b)), Open: func() (io.ReadCloser, error) {
+		if s.opened++; s.opened > 1 {
+			return nil, packagecloud.ErrNotReplayable
+		}
+		r := &singleReader{s.reader(b), s}
+		if at, ok := r.Reader.(io.ReaderAt); ok {
+			return struct {
+				io.ReadCloser
+				io.ReaderAt
+			}{r, at}, nil
+		}
+		return r, nil
+	}}
+}
+
+type singleReader struct {
+	io.Reader
+	*single
+}
+
+func (r *singleReader) Close() error { r.closed++; return nil }
+
+func TestUpload_ContentThatOpensOnceIsOpenedOnce(t *testing.T) {
+	for name, reader := range map[string]func([]byte) io.Reader{
+		"a stream": func(b []byte) io.Reader { return iotest.HalfReader(bytes.NewReader(b)) },
+		"a file":   func(b []byte) io.Reader { return bytes.NewReader(b) },
+	} {
+		for what, mode := range map[string]packagecloud.IfExists{"fail": packagecloud.Fail, "skip": packagecloud.Skip, "replace": packagecloud.Replace} {
+			f, s := setup(t), &single{reader: reader}
+			if _, err := f.repo.Upload(t.Context(), s.content(demo, newDemo), ifExists(mode)); err != nil || s.opened != 1 || s.closed != 1 {
+				t.Errorf("%s, %s: opened %d times, closed %d times: %v", name, what, s.opened, s.closed, err)
+			}
+			f.stored(t, 1)
+		}
+		// What would have to be read twice is left alone.
+		for mode, want := range map[packagecloud.IfExists]error{packagecloud.Skip: packagecloud.ErrExists, packagecloud.Replace: packagecloud.ErrNotReplayable} {
+			f, s := setup(t), &single{reader: reader}
+			f.add(t, "ubuntu/jammy", demo, []byte("old"))
+			_, err := f.repo.Upload(t.Context(), s.content(demo, newDemo), ifExists(mode))
+			f.want(t, err, want)
+			if p := f.stored(t, 1)[0]; p.Size != 3 || s.closed != 1 {
+				t.Errorf("%s: %d bytes are stored, closed %d times: %v", name, p.Size, s.closed, err)
+			}
+		}
+	}
+	// Nor is it left open where it isn't sent.
+	f, s := setup(t), &single{reader: func(b []byte) io.Reader { return bytes.NewReader(b) }}
+	if _, err := f.repo.Upload(t.Context(), s.content(demo, newDemo), nil); err == nil || s.opened != 1 || s.closed != 1 {
+		t.Errorf("opened %d times, closed %d times: %v", s.opened, s.closed, err)
+	}
+}
+
 func TestUpload_FileThatIsRemovedWhileItIsSentIsStored(t *testing.T) {
 	f := setup(t)
 	path := filepath.Join(t.TempDir(), demo)

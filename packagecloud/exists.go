@@ -39,8 +39,10 @@ func (u *upload) skip(ctx context.Context, pkg *Package, refusal error) (*Packag
 	case result == same:
 		details.Existed = true
 		return details, nil
-	case result == unknown:
+	case result == unknown && details.SHA256 == "" && details.SHA512 == "":
 		return nil, existsError(pkg, "the server gives no checksum to compare", refusal)
+	case result == unknown:
+		return nil, existsError(pkg, "the content can't be read twice, to compare it first", refusal)
 	}
 	return nil, existsError(pkg, "its content is another", refusal)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"time"
 )
 
 // interruptibly does f, which may block for ever, and reports false if it gave up
@@ -32,8 +33,12 @@ func (c *Content) open(ctx context.Context) (io.ReadCloser, error) {
 	if err := ended(ctx); err != nil {
 		return nil, err
 	}
+	again := c.Open
+	if first := c.first; first != nil {
+		c.first, again = nil, func() (io.ReadCloser, error) { return first, nil }
+	}
 	r, ok := interruptibly(ctx, func() opened {
-		r, err := c.Open()
+		r, err := again()
 		return opened{r, err}
 	}, func(r opened) {
 		if r.err == nil {
@@ -51,6 +56,29 @@ func (c *Content) open(ctx context.Context) (io.ReadCloser, error) {
 		return r.ReadCloser, nil
 	}
 	return &interruptible{ctx: ctx, reader: r.ReadCloser}, nil
+}
+
+// keep leaves a reader that nobody has read from to the next who opens the
+// content, since it may be the only one, or dear.
+func (c *Content) keep(r io.ReadCloser) {
+	i, ok := r.(*interruptible)
+	switch {
+	case !ok:
+		c.first = r
+	case !i.left:
+		c.first = i.reader
+	}
+}
+
+// drop closes what was kept.
+func (c *Content) drop(ctx context.Context, stall time.Duration) {
+	if c.first == nil {
+		return
+	}
+	watch := newWatchdog(ctx, stall)
+	defer watch.stop()
+	(&interruptible{ctx: watch.ctx, reader: c.first}).Close()
+	c.first = nil
 }
 
 // interruptible reads from a reader that may block, into a buffer of its own.

@@ -118,6 +118,7 @@ func (r *Repository) Upload(ctx context.Context, content Content, options *Uploa
 	if options != nil {
 		u.options = *options
 	}
+	defer func() { u.content.drop(ctx, r.client.stall) }()
 	if err := u.prepare(ctx, content); err != nil {
 		return nil, err
 	}
@@ -174,7 +175,7 @@ func (u *upload) inspect(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer r.Close()
+		defer u.content.keep(r)
 		at = readerAt(watch, r)
 	}
 	info, err := packagefile.Read(u.content.Name, u.options.Type, at, u.content.Size)
