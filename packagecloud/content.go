@@ -29,7 +29,7 @@ type Content struct {
 	// begins then.
 	Open func() (io.ReadCloser, error)
 
-	once  bool                    // Open works once only
+	used  *atomic.Bool            // of a Reader: Open works once only, and did; else nil
 	tee   io.Writer               // gets what is sent of content that can be read once; may be nil
 	stat  func() (Content, error) // of a file: completes the Content when the upload begins
 	first io.ReadCloser           // opened to look into the package, and left at its beginning
@@ -129,18 +129,21 @@ type sectionReader struct{ *io.SectionReader }
 
 func (sectionReader) Close() error { return nil }
 
-// Reader is content that can be read once. It can't be sent again, so that
-// after a failure the error may be ErrNotReplayable; its type isn't found out by
+// Reader is content that can be read once. It can't be sent again once it was
+// read from, so that after a failure the error may be ErrNotReplayable; its type isn't found out by
 // looking into it; and Skip and Replace can't be used. Prefer the others.
 func Reader(name string, r io.Reader, size int64) Content {
-	var used atomic.Bool
-	return Content{Name: name, Size: size, once: true, Open: func() (io.ReadCloser, error) {
+	used := new(atomic.Bool)
+	return Content{Name: name, Size: size, used: used, Open: func() (io.ReadCloser, error) {
 		if used.Swap(true) {
 			return nil, ErrNotReplayable
 		}
 		return io.NopCloser(r), nil
 	}}
 }
+
+// once reports whether c is a Reader's.
+func (c *Content) once() bool { return c.used != nil }
 
 // copyTo reads the whole content.
 func (c *Content) copyTo(ctx context.Context, w io.Writer, stall time.Duration) error {

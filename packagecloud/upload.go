@@ -143,11 +143,11 @@ func (u *upload) prepare(ctx context.Context, content Content) (err error) {
 	if u.content.Size == 0 {
 		return fmt.Errorf("packagecloud: %s is empty: %w", u.content.Name, ErrInvalid)
 	}
-	if u.content.once && u.options.IfExists != Fail {
+	if u.content.once() && u.options.IfExists != Fail {
 		return fmt.Errorf("%w (IfExists has to read it first)", ErrNotReplayable)
 	}
 	u.sums, u.names = map[string]string{}, []string{u.content.Name}
-	if u.content.once {
+	if u.content.once() {
 		u.sent = sha256.New()
 		u.content.tee = u.sent
 	}
@@ -155,7 +155,7 @@ func (u *upload) prepare(ctx context.Context, content Content) (err error) {
 		if source, err = source.prepare(); err != nil {
 			return err
 		}
-		if source.once && u.options.IfExists == Replace {
+		if source.once() && u.options.IfExists == Replace {
 			return fmt.Errorf("%w (IfExists has to read it first)", ErrNotReplayable)
 		}
 		u.sources = append(u.sources, source)
@@ -170,7 +170,7 @@ func (u *upload) inspect(ctx context.Context) error {
 	at := io.ReaderAt(strings.NewReader(""))
 	watch := newWatchdog(ctx, u.repo.client.stall)
 	defer watch.stop()
-	if !u.content.once {
+	if !u.content.once() {
 		r, err := u.content.open(watch.ctx)
 		if err != nil {
 			return err
@@ -275,7 +275,7 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 		} else if refusal := u.probe(ctx); refusal != nil {
 			return nil, refusal
 		}
-		if u.content.once {
+		if u.content.once() && u.content.used.Load() {
 			return fail(fmt.Errorf("%w: %w", ErrNotReplayable, err))
 		}
 		pause, ok := c.pause(try, err)
@@ -344,7 +344,7 @@ func (u *upload) digest(ctx context.Context, algorithm string, h hash.Hash) (str
 	if sum := u.sums[algorithm]; sum != "" {
 		return sum, nil
 	}
-	if u.content.once {
+	if u.content.once() {
 		if _, whole := u.transfer.state(); !whole || algorithm != "sha256" {
 			return "", ErrNotReplayable
 		}

@@ -149,6 +149,16 @@ func TestUpload_ReaderIsSentOnce(t *testing.T) {
 	}
 }
 
+func TestUpload_ReaderThatWasNotReadIsSentAgain(t *testing.T) {
+	f := setup(t)
+	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Status: 503, Header: http.Header{"Retry-After": {"0"}}})
+	const size = 2 << 20 // enough to ask first
+	if _, err := f.repo.Upload(t.Context(), packagecloud.Reader(demo, io.LimitReader(zero{}, size), size), jammy); err != nil {
+		t.Error(err)
+	}
+	f.stored(t, 1)
+}
+
 func TestUpload_LostAnswerOfAReaderIsLookedUpByItsChecksum(t *testing.T) {
 	f := setup(t)
 	f.srv.Inject(packagecloudtest.Fault{Method: "POST", LoseAnswer: true})
