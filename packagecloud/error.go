@@ -89,12 +89,14 @@ func (e *Error) Error() string {
 	return text
 }
 
-func (e *Error) messages() string {
+func (e *Error) messages() string { return shorten(joined(e.Fields), 1000) }
+
+func joined(fields map[string][]string) string {
 	var parts []string
-	for _, field := range slices.Sorted(maps.Keys(e.Fields)) {
-		parts = append(parts, field+": "+strings.Join(e.Fields[field], ", "))
+	for _, field := range slices.Sorted(maps.Keys(fields)) {
+		parts = append(parts, field+": "+strings.Join(fields[field], ", "))
 	}
-	return shorten(strings.Join(parts, "; "), 1000)
+	return strings.Join(parts, "; ")
 }
 
 // Is reports whether the error is of kind target.
@@ -111,7 +113,8 @@ func (e *Error) Body() []byte {
 
 func newError(r request, resp *http.Response, body []byte) *Error {
 	clean := func(s string) string { return strike(s, resp.Request) }
-	fields := parseFields(body, clean)
+	all := readFields(body)
+	fields := bounded(all, clean)
 	body = []byte(clean(string(body)))
 	body = body[:min(len(body), maxErrorBody)]
 	e := &Error{
@@ -127,7 +130,7 @@ func newError(r request, resp *http.Response, body []byte) *Error {
 	}
 	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), now)
 	e.replayed = !r.readOnly && resp.Request != nil && resp.Request.Context().Value(replayedKey{}) != nil
-	e.kinds, e.hint = classify(e, string(body))
+	e.kinds, e.hint = classify(e, string(body), all)
 	if e.Is(ErrNotFound) {
 		e.hint = cmp.Or(shorten(clean(r.subject), 300), "it") + " isn't there, or the token can't see it"
 	}
@@ -142,7 +145,8 @@ func newError(r request, resp *http.Response, body []byte) *Error {
 	return e
 }
 
-func classify(e *Error, body string) (kinds []error, hint string) {
+// classify looks at all fields, since what the text has room for may not tell.
+func classify(e *Error, body string, all map[string][]string) (kinds []error, hint string) {
 	lower := strings.ToLower(body)
 	switch e.StatusCode {
 	case http.StatusUnauthorized:
@@ -159,11 +163,11 @@ func classify(e *Error, body string) (kinds []error, hint string) {
 		return []error{ErrInvalid}, ""
 	case http.StatusUnprocessableEntity:
 		kinds = []error{ErrInvalid}
-		text := strings.ToLower(e.messages())
+		text := strings.ToLower(joined(all))
 		if strings.Contains(text, "already been taken") || strings.Contains(text, "already exists") {
 			kinds = append(kinds, ErrExists)
 		}
-		if _, ok := e.Fields["plan"]; ok || strings.Contains(text, "payment required") {
+		if _, ok := all["plan"]; ok || strings.Contains(text, "payment required") {
 			kinds = append(kinds, ErrPaymentRequired)
 		}
 	case http.StatusOK, http.StatusCreated, http.StatusAccepted: // the body says otherwise
@@ -178,32 +182,48 @@ func classify(e *Error, body string) (kinds []error, hint string) {
 }
 
 // parseFields reads an error body: an object whose values are a message or an
-// array of them. Anything else gives nil. Texts are cleaned before they are cut,
-// since half a token is one too many.
+// array of them. Anything else gives nil.
 func parseFields(body []byte, clean func(string) string) map[string][]string {
+	return bounded(readFields(body), clean)
+}
+
+func readFields(body []byte) map[string][]string {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil {
 		return nil
 	}
 	fields := map[string][]string{}
 	for key, raw := range object {
-		if len(fields) == 20 {
-			break
-		}
-		key = shorten(clean(key), 100)
 		var one string
 		var many []any
 		switch {
 		case json.Unmarshal(raw, &one) == nil:
-			fields[key] = []string{shorten(clean(one), 500)}
+			fields[key] = []string{one}
 		case json.Unmarshal(raw, &many) == nil:
-			for _, m := range many[:min(len(many), 20)] {
-				fields[key] = append(fields[key], shorten(clean(fmt.Sprint(m)), 500))
+			for _, m := range many {
+				fields[key] = append(fields[key], fmt.Sprint(m))
 			}
 		}
 	}
-	if len(fields) == 0 {
-		return nil
+	return fields
+}
+
+// bounded returns the first fields and messages, shortened; nil for none. Texts are
+// cleaned before they are cut, since half a token is one too many.
+func bounded(all map[string][]string, clean func(string) string) map[string][]string {
+	var fields map[string][]string
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if len(fields) == 20 {
+			break
+		}
+		if fields == nil {
+			fields = map[string][]string{}
+		}
+		var messages []string
+		for _, m := range all[key][:min(len(all[key]), 20)] {
+			messages = append(messages, shorten(clean(m), 500))
+		}
+		fields[shorten(clean(key), 100)] = messages
 	}
 	return fields
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -206,6 +207,33 @@ func TestError_IsBounded(t *testing.T) {
 	}
 	if len(e.Body()) != 64<<10 {
 		t.Errorf("the body has %d bytes", len(e.Body()))
+	}
+}
+
+func TestError_LongMessagesDoNotHideWhatItIs(t *testing.T) {
+	long := strings.Repeat("x", 600)
+	many := strings.Repeat(`"x",`, 30)
+	fields := ""
+	for i := range 30 {
+		fields += fmt.Sprintf(`"a%02d":"x",`, i)
+	}
+	for _, body := range []string{
+		`{"base":["` + long + `","` + long + `"],"filename":["has already been taken"]}`,
+		`{"base":[` + many + `"Full name already exists"]}`,
+		`{` + fields + `"filename":["has already been taken"]}`,
+	} {
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(422)
+			io.WriteString(w, body)
+		})
+		_, err := client.CreateRepository(t.Context(), "new", nil)
+		if !errors.Is(err, packagecloud.ErrExists) {
+			t.Errorf("the error is %v", err)
+		}
+		e, _ := errors.AsType[*packagecloud.Error](err)
+		if _, ok := e.Fields["a00"]; len(e.Fields) > 20 || len(e.Fields) == 20 && !ok {
+			t.Errorf("the fields are %v", e.Fields)
+		}
 	}
 }
 
