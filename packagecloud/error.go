@@ -131,6 +131,9 @@ func newError(r request, resp *http.Response, body []byte) *Error {
 	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), now)
 	e.replayed = !r.readOnly && resp.Request != nil && resp.Request.Context().Value(replayedKey{}) != nil
 	e.kinds, e.hint = classify(e, string(body), all)
+	if e.RetryAfter > maxPause && e.kinds == nil {
+		e.hint = fmt.Sprintf("it asks to come back in %v", e.RetryAfter.Round(time.Second))
+	}
 	if e.Is(ErrNotFound) {
 		e.hint = cmp.Or(shorten(clean(r.subject), 300), "it") + " isn't there, or the token can't see it"
 	}

@@ -169,6 +169,9 @@ func refusals() []*fault {
 			name: "429 with a Retry-After", inject: []packagecloudtest.Fault{{Method: "POST", Status: 429, ContentType: "text/plain", Header: retrySoon}},
 			requests: "GET 1, POST 2", stored: 1,
 		}, {
+			name: "429 with a Retry-After of an hour", inject: []packagecloudtest.Fault{{Method: "POST", Status: 429, ContentType: "text/plain", Header: retryLate}},
+			says: "429 Too Many Requests ... come back in 1h0m0s", status: 429, requests: "GET 1, POST 1",
+		}, {
 			name: "503 with a Retry-After, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 503, Header: retrySoon}},
 			requests: "GET 2-4, POST 2", stored: 1,
 		}, {
@@ -177,7 +180,7 @@ func refusals() []*fault {
 		}, {
 			name: "503 with a Retry-After of an hour, to a read", inject: []packagecloudtest.Fault{{Status: 503, Header: retryLate}},
 			do:   (*scene).info,
-			says: "503 Service Unavailable", status: 503, requests: "GET 1",
+			says: "503 Service Unavailable ... come back in 1h0m0s", status: 503, requests: "GET 1",
 		}, {
 			name: "503 with a Retry-After of an hour, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 503, Header: retryLate, ReadBody: true}},
 			says: "the outcome is unknown ... 503 Service Unavailable", is: unknown, status: 503, requests: "GET 4, POST 1",
