@@ -47,6 +47,16 @@ func File(path string) Content {
 		if !info.Mode().IsRegular() {
 			return Content{}, fmt.Errorf("packagecloud: %s is not a regular file but %s", path, kindOf(info.Mode()))
 		}
+		// On Windows only that of an open file tells which file it was; os.Stat's is
+		// whichever has the path when it is asked.
+		f, err := os.Open(path)
+		if err != nil {
+			return Content{}, fmt.Errorf("packagecloud: %w", err)
+		}
+		defer f.Close()
+		if info, err = f.Stat(); err != nil {
+			return Content{}, fmt.Errorf("packagecloud: %w", err)
+		}
 		return Content{
 			Name: filepath.Base(path),
 			Size: info.Size(),
