@@ -43,8 +43,8 @@ type Package struct {
 
 	MD5, SHA1, SHA256, SHA512 string // hexadecimal
 
-	// Existed is set by Upload: the same content was there already, and
-	// nothing was sent.
+	// Existed is set by Upload: the same content was there already, and was
+	// left. Nothing was sent, unless only the server's refusal told: see [Skip].
 	Existed bool
 
 	// DownloadURL may hold a read token.

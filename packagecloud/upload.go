@@ -34,7 +34,9 @@ type IfExists int
 const (
 	// Fail lets the server refuse it; the error is ErrExists.
 	Fail IfExists = iota
-	// Skip leaves it if it has the same checksum, and then sends nothing. Other
+	// Skip leaves it if it has the same checksum, and then sends nothing, unless the
+	// server lists it under a name that the file doesn't tell, or not yet: then the
+	// file is sent, and found by its checksum when it was refused. Other
 	// content is ErrExists, and so is a package without a checksum.
 	Skip
 	// Replace deletes it first. It makes sure that the new content and its
