@@ -23,7 +23,8 @@ const (
 )
 
 // WithBackends lets [FromEnvironment] read sources other than env and file,
-// such as vault.Opener(). Only the backends that are named are linked.
+// such as vault.Opener(). Only the backends that are named are linked. [New] and
+// [NewTransport] are given their source, and refuse it.
 func WithBackends(openers ...backends.Opener) Option {
 	return func(c *config) error { c.openers = append(c.openers, openers...); return nil }
 }
@@ -37,7 +38,7 @@ func WithBackends(openers ...backends.Opener) Option {
 // The source is cached. The environment is read now, the token at the first
 // request; that none is there yet is not an error of this function.
 func FromEnvironment(options ...Option) (*Client, error) {
-	cfg, err := configure(options)
+	cfg, err := apply(options)
 	if err != nil {
 		return nil, err
 	}

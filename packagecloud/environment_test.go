@@ -129,3 +129,15 @@ func TestNew_RefusesBackends(t *testing.T) {
 		t.Error("WithBackends had no effect and no error")
 	}
 }
+
+func TestWithBackends_IsRefusedWhereTheSourceIsGiven(t *testing.T) {
+	source, option := tokensource.Static(fakeToken), packagecloud.WithBackends(backends.Opener{Scheme: "memory"})
+	for name, err := range map[string]error{
+		"New":          second(packagecloud.New(source, option)),
+		"NewTransport": second(packagecloud.NewTransport(source, option)),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "WithBackends is for FromEnvironment") {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+	}
+}

@@ -84,7 +84,8 @@ func (c *Client) String() string { return "packagecloud client with " + c.transp
 // goroutines write.
 func (c *Client) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
-// Option configures a [Client] or a [Transport].
+// Option configures a [Client] or a [Transport]; if only one of them has a use for
+// it, it says so.
 type Option func(*config) error
 
 type config struct {
@@ -127,7 +128,8 @@ func WithLogger(logger *slog.Logger) Option {
 }
 
 // WithApplication puts the program's name, such as "myapp/1.2", in front of
-// this library's in the User-Agent header.
+// this library's in the User-Agent header. A Transport leaves that header to
+// the program's own client.
 func WithApplication(name string) Option {
 	return func(c *config) error {
 		for _, r := range name {
@@ -168,13 +170,19 @@ func New(source tokensource.TokenSource, options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(cfg.openers) > 0 {
-		return nil, errors.New("packagecloud: WithBackends is for FromEnvironment; New is given its source")
-	}
 	return newClient(source, cfg)
 }
 
+// configure applies the options of what is given its source.
 func configure(options []Option) (*config, error) {
+	cfg, err := apply(options)
+	if err == nil && len(cfg.openers) > 0 {
+		return nil, errors.New("packagecloud: WithBackends is for FromEnvironment; New and NewTransport are given their source")
+	}
+	return cfg, err
+}
+
+func apply(options []Option) (*config, error) {
 	cfg := &config{rotationWait: defaultRotationWait}
 	for _, option := range options {
 		if option == nil {
