@@ -22,14 +22,14 @@ type Content struct {
 	Size int64
 	// Open returns the content from its beginning, each time it is called. If
 	// it can do so only once, it returns ErrNotReplayable after that. A reader
-	// that is an io.ReaderAt too is used to look into the package first. A reader may
-	// block: when the upload's context ends, nothing came for a minute, or the
-	// server answered before it had all, it is left alone, and closed once its Read
-	// has returned. That one Read may go on after the upload has ended; no other
+	// that is an io.ReaderAt too is used to look into the package before it is read.
+	// A reader may block: when the upload's context ends, nothing came for a minute,
+	// or the server answered before it had all, it is left alone, and closed once its
+	// Read has returned. That one Read may go on after the upload has ended; no other
 	// begins then.
 	Open func() (io.ReadCloser, error)
 
-	used  *atomic.Bool            // of a Reader: Open works once only, and did; else nil
+	used  *atomic.Bool            // of a Reader: whether it was opened, which works once; else nil
 	tee   io.Writer               // gets what is sent of content that can be read once; may be nil
 	stat  func() (Content, error) // of a file: completes the Content when the upload begins
 	first io.ReadCloser           // opened to look into the package, and left at its beginning
@@ -140,7 +140,8 @@ type sectionReader struct{ *io.SectionReader }
 func (sectionReader) Close() error { return nil }
 
 // Reader is content that can be read once. It can't be sent again once it was
-// read from, so that after a failure the error may be ErrNotReplayable; its type isn't found out by
+// read from, so that after a failure the error may be ErrNotReplayable, and one
+// Read of r may outlast the upload, as [Content] says; its type isn't found out by
 // looking into it; and Skip and Replace can't be used. Prefer the others.
 func Reader(name string, r io.Reader, size int64) Content {
 	used := new(atomic.Bool)

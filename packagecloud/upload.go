@@ -45,13 +45,13 @@ const (
 	// read in its content, for which the reader has to be an io.ReaderAt, and an
 	// Alpine one only if no other architecture has a file of its name.
 	//
-	// Where the content can't be read, as that of a deb with a control.tar.xz or
-	// control.tar.zst, the file's name may be another package's. Nothing is
-	// deleted then unless the server refuses the new package as a duplicate, which
-	// costs sending it twice: what has the same checksum, else what has the file's
-	// name. Call such a file as the server does, or Replace may delete the
-	// version that it is named after to make room for the one that it holds, which
-	// is an error that says so.
+	// Where the content doesn't tell its name, as that of a deb with a control.tar.xz
+	// or control.tar.zst, or of any reader that is no io.ReaderAt, the file's name may
+	// be another package's. Then nothing is deleted unless the server refuses the new
+	// package as a duplicate, so that it is sent twice; what is deleted is the one
+	// with the same checksum, else the one with the file's name. A file that is called
+	// after one version and holds another, both of which are there, may so cost the
+	// first; the error says that it is gone.
 	Replace
 )
 
