@@ -131,6 +131,9 @@ func (memory) Close() error { return nil }
 // ReaderAt is the first size bytes of r.
 func ReaderAt(name string, r io.ReaderAt, size int64) Content {
 	return Content{Name: name, Size: size, Open: func() (io.ReadCloser, error) {
+		if r == nil {
+			return nil, errNilReader
+		}
 		return sectionReader{io.NewSectionReader(r, 0, size)}, nil
 	}}
 }
@@ -146,12 +149,17 @@ func (sectionReader) Close() error { return nil }
 func Reader(name string, r io.Reader, size int64) Content {
 	used := new(atomic.Bool)
 	return Content{Name: name, Size: size, used: used, Open: func() (io.ReadCloser, error) {
+		if r == nil {
+			return nil, errNilReader
+		}
 		if used.Swap(true) {
 			return nil, ErrNotReplayable
 		}
 		return io.NopCloser(r), nil
 	}}
 }
+
+var errNilReader = errors.New("packagecloud: the reader of the content is nil")
 
 // once reports whether c is a Reader's.
 func (c *Content) once() bool { return c.used != nil }

@@ -386,3 +386,15 @@ func TestUpload_SlowContentIsNoStall(t *testing.T) {
 		t.Errorf("%+v, %v", pkg, err)
 	}
 }
+
+func TestUpload_NilReaderIsAnError(t *testing.T) {
+	f := setup(t)
+	for name, content := range map[string]packagecloud.Content{
+		"Reader":   packagecloud.Reader(demo, nil, 10),
+		"ReaderAt": packagecloud.ReaderAt(demo, nil, 10),
+	} {
+		if _, err := f.repo.Upload(t.Context(), content, jammy); err == nil || !strings.Contains(err.Error(), "nil") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

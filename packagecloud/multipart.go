@@ -209,7 +209,7 @@ func (b *formBody) readContent(c *Content, p []byte) (n int, done bool, err erro
 			return n, false, fmt.Errorf("%w: %s ended after %d of %d bytes", ErrContentChanged, c.Name, b.offset, c.Size)
 		}
 		if err != nil && err != io.EOF {
-			return n, false, err
+			return n, false, fmt.Errorf("packagecloud: reading %s: %w", c.Name, err)
 		}
 		if n > 0 {
 			b.empty = 0

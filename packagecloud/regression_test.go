@@ -352,6 +352,7 @@ func TestUpload_TryThatBreaksOffAfterARefusalIsSentAgain(t *testing.T) {
 				case 2:
 					return nil, reset(r.Body)
 				}
+				io.Copy(io.Discard, r.Body)
 				return reply(r, 201, `{"filename":"x"}`), nil
 			},
 			get: func(r *http.Request) *http.Response {
@@ -367,6 +368,46 @@ func TestUpload_TryThatBreaksOffAfterARefusalIsSentAgain(t *testing.T) {
 		_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, []byte("content")), jammy)
 		if err != nil || transport.posts != 3 || searches != 1 {
 			t.Errorf("%d: sent %d times and looked up %d times; want 3 and 1: %v", status, transport.posts, searches, err)
+		}
+	}
+}
+
+// A connection that is out of step gives an upload the answer of another request.
+func TestUpload_SuccessOfAnotherRequestIsNotBelieved(t *testing.T) {
+	const content = "content"
+	for name, test := range map[string]struct {
+		answer string
+		early  bool
+		ok     bool
+	}{
+		"before the body":                {`{"filename":"` + demo + `"}`, true, false},
+		"a page's":                       {`{"name":"portal","message":"please log in"}`, false, false},
+		"another package's, by its size": {`{"filename":"other-9.asc","size":"999"}`, false, false},
+		"another package's, by its sum":  {`{"filename":"other-9.asc","size":"7","sha256sum":"` + strings.Repeat("0", 64) + `"}`, false, false},
+		"renamed":                        {fmt.Sprintf(`{"filename":"other-9.asc","size":"7","sha256sum":"%x"}`, sha256.Sum256([]byte(content))), false, true},
+		"of the same name":               {`{"filename":"` + demo + `","size":"100.0"}`, false, true},
+	} {
+		transport := &faulty{
+			post: func(n int, r *http.Request) (*http.Response, error) {
+				if !test.early {
+					io.Copy(io.Discard, r.Body)
+				}
+				return reply(r, 201, test.answer), nil
+			},
+			get: func(r *http.Request) *http.Response {
+				if strings.Contains(r.URL.Path, "/search") {
+					return reply(r, 200, "[]")
+				}
+				return reply(r, 200, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+			},
+		}
+		client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
+		_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, []byte(content)), jammy)
+		if (err == nil) != test.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+		if unknown := errors.Is(err, packagecloud.ErrUnknownOutcome); unknown != (!test.ok && !test.early) {
+			t.Errorf("%s: the outcome is unknown: %v", name, err)
 		}
 	}
 }

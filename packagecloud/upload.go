@@ -334,11 +334,40 @@ func (u *upload) postOnce(ctx context.Context, path string, form *form, asks boo
 		})
 	}
 	defer u.transfer.end() // what is read later would be read behind the caller's back
-	return c.onePackage(ctx, request{
+	r := request{
 		method: http.MethodPost, url: path, subject: u.repo.subject(nil), endpoint: "/api/v1/repos/{owner}/{repo}/packages.json",
 		header: header, size: form.size,
 		body: func(watch *watchdog) (io.ReadCloser, error) { return form.open(&u.transfer, watch) },
-	})
+	}
+	pkg, err := c.onePackage(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if flaw := u.flaw(ctx, pkg); flaw != "" {
+		return nil, &answerError{r.method, r.endpoint, "the server answered with success, but " + flaw}
+	}
+	return pkg, nil
+}
+
+// flaw says why a success can't be that of this upload. A connection that a proxy
+// or a server has got out of step gives the answer to another request.
+func (u *upload) flaw(ctx context.Context, pkg *Package) string {
+	if _, whole := u.transfer.state(); !whole {
+		return "before it had the whole package"
+	}
+	switch size := pkg.fileSize(); {
+	case pkg.Filename == "":
+		return "with no package; is the base URL right?"
+	case pkg.Filename == u.content.Name || u.typ == packagefile.DSC: // else the server may have renamed it
+		return ""
+	case size > 0 && size != u.content.Size:
+		return "with another package"
+	case pkg.SHA256 != "":
+		if sum, err := u.digest(ctx, "sha256", sha256.New()); err == nil && !strings.EqualFold(sum, pkg.SHA256) {
+			return "with another package"
+		}
+	}
+	return ""
 }
 
 // digest returns the content's checksum, computed once.
