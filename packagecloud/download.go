@@ -57,7 +57,7 @@ type download struct {
 
 	newHash func() hash.Hash
 	hash    hash.Hash // of what was written
-	want    string    // "" if the server gives no checksum
+	want    string    // "" if there is no checksum
 	written int64
 	total   int64  // 0 if nobody says it
 	etag    string // strong; of the answer that the first bytes came from
@@ -66,6 +66,10 @@ type download struct {
 // Download writes pkg to w and verifies its checksum as it passes. The error is
 // the verdict: w has had the bytes by then. When the connection breaks, the
 // download is resumed where it stopped.
+//
+// A SHA256 in pkg, else a SHA512, is the checksum that is verified, whatever the
+// server says, and so is a Size. The server is asked for what pkg lacks: besides
+// a package of a list, one made of Distribution and Filename will do.
 //
 // Errors are ErrNoChecksum, before a byte is written; ErrChecksum; an *[Error];
 // those of w; or those of the network and the context.
@@ -139,11 +143,19 @@ func (d *download) prepare(ctx context.Context, r *Repository) error {
 		if err != nil {
 			return err
 		}
+		if d.pkg.hasChecksum() {
+			found.SHA256, found.SHA512 = d.pkg.SHA256, d.pkg.SHA512
+		}
 		pkg = found
 	}
 	pkg, err := r.withChecksum(ctx, pkg)
 	if err != nil {
 		return err
+	}
+	if d.pkg.Size > 0 {
+		sized := *pkg
+		sized.Size = d.pkg.Size
+		pkg = &sized
 	}
 	d.pkg = pkg
 	switch {

@@ -3,12 +3,14 @@ package packagecloud_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -156,6 +158,42 @@ func TestDownloadFile_NameMayBeAsLongAsTheSystemTakesIt(t *testing.T) {
 	}
 	if got := entries(t, dir); !slices.Equal(got, []string{name}) {
 		t.Errorf("the folder holds %v", got)
+	}
+}
+
+func TestDownload_ChecksumAndSizeOfTheCallerAreVerified(t *testing.T) {
+	f := setup(t)
+	content := []byte("content")
+	listed := f.add(t, "ubuntu/jammy", demo, content)
+	sum256, sum512 := sha256.Sum256(content), sha512.Sum512(content)
+	right256, right512 := hex.EncodeToString(sum256[:]), hex.EncodeToString(sum512[:])
+	wrong256, wrong512 := strings.Repeat("0", 64), strings.Repeat("0", 128)
+	for name, test := range map[string]struct {
+		pinned packagecloud.Package
+		ok     bool
+	}{
+		"nothing":            {packagecloud.Package{}, true},
+		"SHA256":             {packagecloud.Package{SHA256: right256}, true},
+		"SHA512":             {packagecloud.Package{SHA512: right512}, true},
+		"size":               {packagecloud.Package{Size: 7}, true},
+		"another SHA256":     {packagecloud.Package{SHA256: wrong256}, false},
+		"another SHA512":     {packagecloud.Package{SHA512: wrong512}, false},
+		"another size":       {packagecloud.Package{Size: 6}, false},
+		"SHA256 comes first": {packagecloud.Package{SHA256: right256, SHA512: wrong512}, true},
+	} {
+		byHand, details := test.pinned, test.pinned
+		byHand.Distribution, byHand.Filename = "ubuntu/jammy", demo
+		details.Filename, details.DownloadURL, details.PackageURL = demo, listed.DownloadURL, listed.PackageURL
+		for _, pkg := range []packagecloud.Package{byHand, details} {
+			before := pkg
+			err := f.repo.Download(t.Context(), &pkg, io.Discard)
+			if f.clean(t, err); (err == nil) != test.ok || !test.ok && !errors.Is(err, packagecloud.ErrChecksum) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if !reflect.DeepEqual(pkg, before) {
+				t.Errorf("%s: the caller's package was changed", name)
+			}
+		}
 	}
 }
 

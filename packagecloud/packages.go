@@ -195,11 +195,14 @@ func (p *Package) fileSize() int64 {
 	return p.Size
 }
 
+// hasChecksum reports whether p has one that a download verifies.
+func (p *Package) hasChecksum() bool { return p.SHA256 != "" || p.SHA512 != "" }
+
 // withChecksum completes pkg, as a list has it, by its details if it has no
 // checksum. The details of another file tell nothing, and the address to download
 // from stays the one that pkg has.
 func (r *Repository) withChecksum(ctx context.Context, pkg *Package) (*Package, error) {
-	if pkg.SHA256 != "" || pkg.SHA512 != "" || pkg.PackageURL == "" {
+	if pkg.hasChecksum() || pkg.PackageURL == "" {
 		return pkg, nil
 	}
 	details, err := r.show(ctx, pkg)
