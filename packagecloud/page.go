@@ -66,6 +66,15 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 			if next == "" {
 				break
 			}
+			// A list without elements, or a page behind the last, links to the
+			// next all the same on some servers, and so on for ever.
+			if len(items) == 0 {
+				if _, err := strconv.Atoi(first); err == nil {
+					break // the total tells whether that is all
+				}
+				yield(nil, fmt.Errorf("packagecloud: %s %s: an empty page leads to another; this is a fault of the server", r.method, r.endpoint))
+				return
+			}
 			if r.url, err = against(address, next); err != nil {
 				yield(nil, err)
 				return

@@ -210,6 +210,37 @@ func TestList_PagesInACircleAreAnError(t *testing.T) {
 	}
 }
 
+func TestList_EmptyPageEndsIt(t *testing.T) {
+	for _, test := range []struct {
+		total, first string // of the list, and its first page
+		says         string // "" if it is complete
+	}{
+		{"0", `[]`, ""}, // as some servers show a list without elements
+		{"1", `[{"filename":"a"}]`, ""},
+		{"2", `[{"filename":"a"}]`, "its total is 2, but 1 came"},
+		{"", `[{"filename":"a"}]`, "an empty page leads to another"},
+		{"", `[]`, "an empty page leads to another"},
+	} {
+		n := 0
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Total", test.total)
+			w.Header().Set("Link", fmt.Sprintf(`<?page=%d>; rel="next"`, n+2))
+			switch n++; n {
+			case 1:
+				io.WriteString(w, test.first)
+			case 2:
+				io.WriteString(w, "[]")
+			default:
+				w.WriteHeader(410)
+			}
+		})
+		_, err := collect(&fixture{repo: client.Repository("acme", "main")}, t, nil)
+		if n > 2 || (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
+			t.Errorf("a total of %q: after %d requests: %v", test.total, n, err)
+		}
+	}
+}
+
 func TestList_NegativePageSizeIsRefused(t *testing.T) {
 	f := setup(t)
 	if _, err := collect(f, t, &packagecloud.ListOptions{PerPage: -1}); err == nil {
