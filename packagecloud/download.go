@@ -69,7 +69,8 @@ type download struct {
 //
 // A SHA256 in pkg, else a SHA512, is the checksum that is verified, whatever the
 // server says, and so is a Size. The server is asked for what pkg lacks: besides
-// a package of a list, one made of Distribution and Filename will do.
+// a package of a list, one made of Distribution, Filename and what else tells it
+// apart, Scope or Architecture, will do.
 //
 // Errors are ErrNoChecksum, before a byte is written; ErrChecksum; an *[Error];
 // those of w; or those of the network and the context.
@@ -139,7 +140,7 @@ func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string
 func (d *download) prepare(ctx context.Context, r *Repository) error {
 	pkg := d.pkg
 	if pkg.DownloadURL.IsZero() {
-		found, err := r.Find(ctx, pkg.Distribution, pkg.qualifiedName())
+		found, err := r.find(ctx, pkg.Distribution, pkg.qualifiedName(), pkg.Architecture)
 		if err != nil {
 			return err
 		}

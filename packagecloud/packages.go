@@ -169,7 +169,7 @@ func (r *Repository) Package(ctx context.Context, pkg *Package) (*Package, error
 			return details, err
 		}
 	}
-	return r.Find(ctx, pkg.Distribution, pkg.qualifiedName())
+	return r.find(ctx, pkg.Distribution, pkg.qualifiedName(), pkg.Architecture)
 }
 
 // show returns what the server has at the address of pkg, which is the one of its
@@ -234,8 +234,15 @@ var errNilPackage = errors.New("packagecloud: the package is nil")
 // Java archive's group may stand before the name, as in "@acme/demo-1.0.0.tgz"
 // and "com.acme/demo-1.0.jar"; where a name is there several times without, it
 // means the npm package that has no scope. ErrNotFound says that there is none;
-// several in different places are an error that lists them.
+// several in different places are an error that lists them, and so are Alpine
+// packages of several architectures, which [Repository.Search] tells apart.
 func (r *Repository) Find(ctx context.Context, distribution, filename string) (*Package, error) {
+	return r.find(ctx, distribution, filename, "")
+}
+
+// find does that, but of Alpine packages takes those of the architecture, unless
+// it is empty.
+func (r *Repository) find(ctx context.Context, distribution, filename, architecture string) (*Package, error) {
 	i := strings.LastIndex(filename, "/")
 	namespace, base := filename[:max(i, 0)], filename[i+1:]
 	if err := checkName(base); err != nil {
@@ -252,6 +259,9 @@ func (r *Repository) Find(ctx context.Context, distribution, filename string) (*
 			return nil, err
 		}
 		if pkg.Filename != base || !inDistribution(pkg, distribution) || namespace != "" && strings.TrimPrefix(namespace, "@") != strings.TrimPrefix(pkg.namespace(), "@") {
+			continue
+		}
+		if pkg.Type == "alpine" && architecture != "" && pkg.Architecture != "" && pkg.Architecture != architecture {
 			continue
 		}
 		if found = append(found, pkg); pkg.namespace() == "" {
@@ -271,7 +281,7 @@ func (r *Repository) Find(ctx context.Context, distribution, filename string) (*
 	for _, pkg := range found {
 		places = append(places, strings.TrimSpace(pkg.Distribution+" "+pkg.qualifiedName()))
 	}
-	return nil, fmt.Errorf("packagecloud: %s is in several places of %s (%s): name the distribution, or the scope or group",
+	return nil, fmt.Errorf("packagecloud: %s is in several places of %s (%s): name the distribution, or the scope or group, or search by architecture",
 		shorten(filename, 200), r, shorten(strings.Join(places, ", "), 1000))
 }
 
@@ -354,7 +364,8 @@ func (r *Repository) Versions(ctx context.Context, pkg *Package) iter.Seq2[*Pack
 // list, one made of Distribution, Filename and, for npm, Scope will do. A delete
 // whose answer got lost is repeated; what was uploaded under the same name in
 // between goes too. When that doesn't bring the outcome to light the error is
-// ErrUnknownOutcome.
+// ErrUnknownOutcome. Alpine packages of several architectures have one file name
+// and one address: all of them may go.
 // https://packagecloud.io/docs/api#resource_packages_method_destroy
 func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 	address, err := r.address(pkg, "")

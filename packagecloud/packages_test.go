@@ -270,6 +270,39 @@ func TestFind_TellsPlacesApart(t *testing.T) {
 	f.want(t, second(f.repo.Find(t.Context(), "ubuntu/noble", demo)), packagecloud.ErrNotFound)
 }
 
+func TestPackage_ArchitectureTellsAlpinePackagesApart(t *testing.T) {
+	c, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if architecture, ok := strings.CutPrefix(r.URL.Path, "/of/"); ok {
+			io.WriteString(w, architecture)
+			return
+		}
+		item := func(architecture string) string {
+			return `{"type":"alpine","distro_version":"alpine/v3.20","filename":"demo-1.0-r0.apk","architecture":"` + architecture + `",
+				"package_url":"","destroy_url":"","download_url":"http://` + r.Host + `/of/` + architecture + `"}`
+		}
+		io.WriteString(w, "["+item("x86_64")+","+item("aarch64")+"]")
+	})
+	repo := client.Repository("acme", "main")
+	pkg := &packagecloud.Package{Distribution: "alpine/v3.20", Filename: "demo-1.0-r0.apk"}
+	for _, architecture := range []string{"x86_64", "aarch64"} {
+		pkg.Architecture = architecture
+		var b bytes.Buffer
+		err := repo.Download(t.Context(), pkg, &b, packagecloud.AllowUnverified())
+		if found, err := repo.Package(t.Context(), pkg); err != nil || found.Architecture != architecture {
+			t.Errorf("%s: %+v, %v", architecture, found, err)
+		}
+		if err != nil || b.String() != architecture {
+			t.Errorf("%s: %q, %v", architecture, &b, err)
+		}
+	}
+	pkg.Architecture = "armv7" // and not another's
+	c.want(t, second(repo.Package(t.Context(), pkg)), packagecloud.ErrNotFound)
+	pkg.Architecture = ""
+	if _, err := repo.Package(t.Context(), pkg); err == nil || !strings.Contains(err.Error(), "architecture") {
+		t.Errorf("without an architecture the error is %v", err)
+	}
+}
+
 func TestRepositoryInfo_BothForms(t *testing.T) {
 	list := decode[packagecloud.RepositoryInfo](t, `{"name":"main","created_at":"2020-01-24T05:35:34.000Z","url":"https://user:pw@packagecloud.io/acme/main","last_push_human":"1 day ago",
 		"package_count_human":"17 packages","private":true,"fqname":"acme/main","total_installs_count":null}`)
