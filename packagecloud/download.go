@@ -26,7 +26,10 @@ import (
 type DownloadOption func(*download)
 
 // AllowUnverified accepts a package for which the server gives no checksum. One
-// that is given is verified all the same.
+// that is given is verified all the same, and so is the size. Where neither they
+// nor the answer tell where the package ends, a cut would look like the end, and
+// the error is ErrNoChecksum still. Nothing tells when a server or a proxy packs
+// the content (Content-Encoding) although it is asked not to.
 func AllowUnverified() DownloadOption {
 	return func(d *download) { d.allowUnverified = true }
 }
@@ -72,8 +75,8 @@ type download struct {
 // a package of a list, one made of Distribution, Filename and what else tells it
 // apart, Scope or Architecture, will do.
 //
-// Errors are ErrNoChecksum, before a byte is written; ErrChecksum; an *[Error];
-// those of w; or those of the network and the context.
+// Errors are ErrNoChecksum, before a byte is written or the rest after a cut;
+// ErrChecksum; an *[Error]; those of w; or those of the network and the context.
 func (r *Repository) Download(ctx context.Context, pkg *Package, w io.Writer, options ...DownloadOption) error {
 	if pkg == nil {
 		return errNilPackage
@@ -196,6 +199,9 @@ func (d *download) prepare(ctx context.Context, r *Repository) error {
 // errCut is a download that broke off and can be resumed.
 var errCut = errors.New("the download broke off")
 
+// errShort is an answer that ended early, as it seems by its own end.
+var errShort = fmt.Errorf("the answer ended early: %w", io.ErrUnexpectedEOF)
+
 func (d *download) run(ctx context.Context) error {
 	denied := false // the try before met an expired address
 	for try := 1; ; try++ {
@@ -206,6 +212,8 @@ func (d *download) run(ctx context.Context) error {
 		}
 		if d.written > before {
 			try = 1 // it moves
+		} else if try > 1 && errors.Is(err, errShort) {
+			return d.verify() // that is all there is
 		}
 		pause, again := d.client.again(ctx, request{readOnly: true}, err, try)
 		if !again && (denied || !expired(err) || ctx.Err() != nil) {
@@ -231,7 +239,7 @@ func (d *download) name() string { return shorten(d.pkg.Filename, 200) }
 
 func (d *download) verify() error {
 	if d.total > 0 && d.written != d.total {
-		return fmt.Errorf("%w: %s has %d bytes, but %d came; download it again", ErrChecksum, d.name(), d.total, d.written)
+		return fmt.Errorf("%w: %s should have %d bytes, but %d came; download it again", ErrChecksum, d.name(), d.total, d.written)
 	}
 	if d.want == "" {
 		return nil
@@ -276,17 +284,22 @@ func (d *download) fetch(ctx context.Context) error {
 			return err
 		}
 	} else {
-		d.total = cmp.Or(d.pkg.fileSize(), max(resp.ContentLength, 0))
+		d.total = cmp.Or(d.pkg.fileSize(), max(resp.ContentLength, 0), d.total)
 		d.etag = ""
 		if err = d.skip(resp.Body); err == nil {
 			d.etag = strongETag(resp.Header) // what w has is of this answer
 		}
 	}
+	if err == nil && d.want == "" && d.total == 0 && endsWithConnection(resp) {
+		return fmt.Errorf("%w: %s; nor does the answer say where it ends, so that a cut would go unnoticed; set the package's SHA256 or Size", ErrNoChecksum, d.name())
+	}
 	if err == nil {
 		err = d.copy(resp.Body)
 	}
-	if err == nil && resp.StatusCode == http.StatusPartialContent && d.written < d.total {
-		err = io.ErrUnexpectedEOF // a part may be shorter than was asked for
+	// A part may be shorter than was asked for, and the end of an answer without
+	// a length may be that of the connection.
+	if err == nil && d.written < d.total && (resp.StatusCode == http.StatusPartialContent || resp.ContentLength < 0) {
+		err = errShort
 	}
 	if err != nil {
 		if _, ok := errors.AsType[*writeError](err); ok || ctx.Err() != nil || errors.Is(err, ErrChecksum) {
@@ -295,6 +308,11 @@ func (d *download) fetch(ctx context.Context) error {
 		return newTransportError(http.MethodGet, "download of "+d.name(), resp.Request, fmt.Errorf("%w after %d bytes: %w", errCut, d.written, err))
 	}
 	return nil
+}
+
+// endsWithConnection reports whether the end of an answer looks like a cut.
+func endsWithConnection(resp *http.Response) bool {
+	return resp.Close && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
 }
 
 // resumes checks that a partial answer begins where it must, and is of the same

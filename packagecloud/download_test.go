@@ -426,6 +426,56 @@ func TestDownload_PartsAreJoinedOnlyToTheWhole(t *testing.T) {
 	}
 }
 
+// hungUp answers with what may end with the connection.
+func hungUp(t *testing.T, answer string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		conn, b, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		b.WriteString(answer)
+		b.Flush()
+	}
+}
+
+func TestDownload_EndOfTheConnectionIsNoEnd(t *testing.T) {
+	const content, one, other = "0123456789", "HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nConnection: close\r\n\r\n"
+	whole := &packagecloud.Package{Size: int64(len(content)), SHA256: described(t, "", content, true).SHA256}
+	size, sum := &packagecloud.Package{Size: whole.Size}, &packagecloud.Package{SHA256: whole.SHA256}
+	refused := hungUp(t, "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	for name, test := range map[string]struct {
+		known *packagecloud.Package
+		steps []http.HandlerFunc
+		is    error
+		got   string
+	}{
+		"nothing known":                {&packagecloud.Package{}, []http.HandlerFunc{hungUp(t, one+content)}, packagecloud.ErrNoChecksum, ""},
+		"nothing known, by HTTP/1.1":   {&packagecloud.Package{}, []http.HandlerFunc{hungUp(t, other+content)}, packagecloud.ErrNoChecksum, ""},
+		"whole, by its size":           {size, []http.HandlerFunc{hungUp(t, one+content)}, nil, content},
+		"whole, by its checksum":       {sum, []http.HandlerFunc{hungUp(t, one+content)}, nil, content},
+		"cut":                          {size, []http.HandlerFunc{hungUp(t, one+content[:4]), hungUp(t, one+content)}, nil, content},
+		"cut, and it takes ranges":     {whole, []http.HandlerFunc{hungUp(t, other+content[:4]), part("bytes 4-9/10", `"a"`, content[4:])}, nil, content},
+		"cut before the first byte":    {size, []http.HandlerFunc{hungUp(t, one), hungUp(t, one+content)}, nil, content},
+		"cut after a length was known": {&packagecloud.Package{}, []http.HandlerFunc{hungUp(t, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"+content[:4]), hungUp(t, one+content[:6]), hungUp(t, one+content)}, nil, content},
+		"cut of known checksum":        {sum, []http.HandlerFunc{hungUp(t, one+content[:4])}, packagecloud.ErrChecksum, content[:4]},
+		"always short":                 {size, []http.HandlerFunc{hungUp(t, one+content[:4]), hungUp(t, one+content[:4])}, packagecloud.ErrChecksum, content[:4]},
+		"always short, with an ETag":   {whole, []http.HandlerFunc{hungUp(t, other+content[:4]), refused, hungUp(t, other+content[:4])}, packagecloud.ErrChecksum, content[:4]},
+		"always empty":                 {size, []http.HandlerFunc{hungUp(t, one), hungUp(t, one)}, packagecloud.ErrChecksum, ""},
+		"short by its own length":      {size, []http.HandlerFunc{sent(content[:4], "", 0)}, packagecloud.ErrChecksum, content[:4]},
+	} {
+		c, client, ts := serve(t, script(t, test.steps...))
+		pkg := described(t, ts.URL, "", false)
+		pkg.Size, pkg.SHA256 = test.known.Size, test.known.SHA256
+		var b bytes.Buffer
+		err := client.Repository("acme", "main").Download(t.Context(), pkg, &b, packagecloud.AllowUnverified())
+		if c.clean(t, err); !errors.Is(err, test.is) || b.String() != test.got {
+			t.Errorf("%s: %q, %v", name, &b, err)
+		}
+	}
+}
+
 func TestDownload_SizeIsVerified(t *testing.T) {
 	for _, content := range []string{"012345678", "0123456789x"} { // of 10 bytes
 		c, client, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
