@@ -356,7 +356,10 @@ func strongETag(header http.Header) string {
 // skip reads the beginning of an answer that starts over: what w has had.
 func (d *download) skip(body io.Reader) error {
 	again := d.newHash()
-	if _, err := io.CopyN(again, body, d.written); err != nil {
+	switch _, err := io.CopyN(again, body, d.written); {
+	case err == io.EOF:
+		return fmt.Errorf("%w: the server sent less after a cut than before it; download it again", ErrChecksum)
+	case err != nil:
 		return err
 	}
 	if !bytes.Equal(again.Sum(nil), d.hash.Sum(nil)) {

@@ -401,14 +401,17 @@ func TestDownload_PartsAreJoinedOnlyToTheWhole(t *testing.T) {
 		steps []http.HandlerFunc
 		is    error // nil: the whole content comes
 	}{
-		"the rest":             {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/10", `"a"`, "456789")}, nil},
-		"no ETag in it":        {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/10", "", "456789")}, nil},
-		"total unknown":        {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/*", `"a"`, "456789")}, nil},
-		"short part":           {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-6/10", `"a"`, "456"), part("bytes 7-9/10", `"a"`, "789")}, nil},
-		"short part of chunks": {[]http.HandlerFunc{sent(content, `"a"`, 4), part("bytes 4-6/10", `"a"`, "456"), part("bytes 7-9/10", `"a"`, "789")}, nil},
-		"another ETag":         {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/10", `"b"`, "efghij")}, packagecloud.ErrChecksum},
-		"another total":        {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-8/9", `"a"`, "45678")}, packagecloud.ErrChecksum},
-		"more than the total":  {[]http.HandlerFunc{sent(content, `"a"`, 4), part("bytes 4-9/10", `"a"`, "456789x")}, packagecloud.ErrChecksum},
+		"the rest":                           {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/10", `"a"`, "456789")}, nil},
+		"no ETag in it":                      {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/10", "", "456789")}, nil},
+		"total unknown":                      {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/*", `"a"`, "456789")}, nil},
+		"short part":                         {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-6/10", `"a"`, "456"), part("bytes 7-9/10", `"a"`, "789")}, nil},
+		"short part of chunks":               {[]http.HandlerFunc{sent(content, `"a"`, 4), part("bytes 4-6/10", `"a"`, "456"), part("bytes 7-9/10", `"a"`, "789")}, nil},
+		"another ETag":                       {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-9/10", `"b"`, "efghij")}, packagecloud.ErrChecksum},
+		"another total":                      {[]http.HandlerFunc{cut(content, `"a"`, 4), part("bytes 4-8/9", `"a"`, "45678")}, packagecloud.ErrChecksum},
+		"more than the total":                {[]http.HandlerFunc{sent(content, `"a"`, 4), part("bytes 4-9/10", `"a"`, "456789x")}, packagecloud.ErrChecksum},
+		"less where it starts over":          {[]http.HandlerFunc{cut(content, `"a"`, 4), sent(content[:2], `"b"`, 0)}, packagecloud.ErrChecksum},
+		"nothing where it starts over":       {[]http.HandlerFunc{cut(content, "", 4), sent("", "", 0)}, packagecloud.ErrChecksum},
+		"the same, cut where it starts over": {[]http.HandlerFunc{cut(content, "", 4), cut(content, "", 2), sent(content, "", 0)}, nil},
 		"cut where it starts over": {[]http.HandlerFunc{cut(content, `"a"`, 4), cut("abcdefghij", `"b"`, 2), func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Range") != "" {
 				t.Error("a part was asked for of what the first part isn't of")
