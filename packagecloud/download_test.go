@@ -179,6 +179,7 @@ func TestDownload_ChecksumAndSizeOfTheCallerAreVerified(t *testing.T) {
 		"another SHA256":     {packagecloud.Package{SHA256: wrong256}, false},
 		"another SHA512":     {packagecloud.Package{SHA512: wrong512}, false},
 		"another size":       {packagecloud.Package{Size: 6}, false},
+		"negative size":      {packagecloud.Package{Size: -5}, true},
 		"SHA256 comes first": {packagecloud.Package{SHA256: right256, SHA512: wrong512}, true},
 	} {
 		byHand, details := test.pinned, test.pinned
@@ -466,6 +467,7 @@ func TestDownload_EndOfTheConnectionIsNoEnd(t *testing.T) {
 		"always short":                 {size, []http.HandlerFunc{hungUp(t, one+content[:4]), hungUp(t, one+content[:4])}, packagecloud.ErrChecksum, content[:4]},
 		"always short, with an ETag":   {whole, []http.HandlerFunc{hungUp(t, other+content[:4]), refused, hungUp(t, other+content[:4])}, packagecloud.ErrChecksum, content[:4]},
 		"always empty":                 {size, []http.HandlerFunc{hungUp(t, one), hungUp(t, one)}, packagecloud.ErrChecksum, ""},
+		"cut, of a negative size":      {&packagecloud.Package{Size: -5}, []http.HandlerFunc{hungUp(t, one+content[:4])}, packagecloud.ErrNoChecksum, ""},
 		"short by its own length":      {size, []http.HandlerFunc{sent(content[:4], "", 0)}, packagecloud.ErrChecksum, content[:4]},
 	} {
 		c, client, ts := serve(t, script(t, test.steps...))

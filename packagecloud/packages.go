@@ -192,7 +192,7 @@ func (p *Package) fileSize() int64 {
 	if p.Type == "dsc" || strings.HasSuffix(p.Filename, ".dsc") {
 		return 0
 	}
-	return p.Size
+	return max(0, p.Size)
 }
 
 // hasChecksum reports whether p has one that a download verifies.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"reflect"
 	"strings"
@@ -65,21 +66,25 @@ func TestPackage_Details(t *testing.T) {
 
 func TestPackage_OddValuesDoNoHarm(t *testing.T) {
 	for text, check := range map[string]func(p packagecloud.Package) bool{
-		`{}`:                  func(p packagecloud.Package) bool { return reflect.DeepEqual(p, packagecloud.Package{}) },
-		`{"size":"3732.0"}`:   func(p packagecloud.Package) bool { return p.Size == 3732 },
-		`{"size":100.0}`:      func(p packagecloud.Package) bool { return p.Size == 100 },
-		`{"size":"-1.5"}`:     func(p packagecloud.Package) bool { return p.Size == 0 },
-		`{"size":"NaN"}`:      func(p packagecloud.Package) bool { return p.Size == 0 },
-		`{"size":{"a":1}}`:    func(p packagecloud.Package) bool { return p.Size == 0 },
-		`{"epoch":"2"}`:       func(p packagecloud.Package) bool { return p.Epoch == 2 },
-		`{"version":1.5}`:     func(p packagecloud.Package) bool { return p.Version == "1.5" },
-		`{"version":[1]}`:     func(p packagecloud.Package) bool { return p.Version == "" },
-		`{"private":"1"}`:     func(p packagecloud.Package) bool { return p.Private },
-		`{"private":null}`:    func(p packagecloud.Package) bool { return !p.Private },
-		`{"licenses":"MIT"}`:  func(p packagecloud.Package) bool { return p.Licenses == nil },
-		`{"licenses":null}`:   func(p packagecloud.Package) bool { return p.Licenses == nil },
-		`{"dependencies":{}}`: func(p packagecloud.Package) bool { return p.Dependencies == nil },
-		`{"created_at":"?"}`:  func(p packagecloud.Package) bool { return p.CreatedAt.IsZero() },
+		`{}`:                           func(p packagecloud.Package) bool { return reflect.DeepEqual(p, packagecloud.Package{}) },
+		`{"size":"3732.0"}`:            func(p packagecloud.Package) bool { return p.Size == 3732 },
+		`{"size":100.0}`:               func(p packagecloud.Package) bool { return p.Size == 100 },
+		`{"size":"-1.5"}`:              func(p packagecloud.Package) bool { return p.Size == 0 },
+		`{"size":-5}`:                  func(p packagecloud.Package) bool { return p.Size == 0 },
+		`{"size":"-5"}`:                func(p packagecloud.Package) bool { return p.Size == 0 },
+		`{"size":9223372036854775807}`: func(p packagecloud.Package) bool { return p.Size == math.MaxInt64 },
+		`{"size":9223372036854775808}`: func(p packagecloud.Package) bool { return p.Size == 0 },
+		`{"size":"NaN"}`:               func(p packagecloud.Package) bool { return p.Size == 0 },
+		`{"size":{"a":1}}`:             func(p packagecloud.Package) bool { return p.Size == 0 },
+		`{"epoch":"2"}`:                func(p packagecloud.Package) bool { return p.Epoch == 2 },
+		`{"version":1.5}`:              func(p packagecloud.Package) bool { return p.Version == "1.5" },
+		`{"version":[1]}`:              func(p packagecloud.Package) bool { return p.Version == "" },
+		`{"private":"1"}`:              func(p packagecloud.Package) bool { return p.Private },
+		`{"private":null}`:             func(p packagecloud.Package) bool { return !p.Private },
+		`{"licenses":"MIT"}`:           func(p packagecloud.Package) bool { return p.Licenses == nil },
+		`{"licenses":null}`:            func(p packagecloud.Package) bool { return p.Licenses == nil },
+		`{"dependencies":{}}`:          func(p packagecloud.Package) bool { return p.Dependencies == nil },
+		`{"created_at":"?"}`:           func(p packagecloud.Package) bool { return p.CreatedAt.IsZero() },
 		`{"package_url":"","destroy_url":"N/A","download_url":"N/A"}`: func(p packagecloud.Package) bool {
 			return p.PackageURL == "" && p.DestroyURL == "" && p.DownloadURL.IsZero()
 		},
@@ -320,6 +325,7 @@ func TestRepositoryInfo_BothForms(t *testing.T) {
 
 func FuzzPackage(f *testing.F) {
 	f.Add([]byte(`{"name":"demo","size":"3732.0","download_url":"https://t:@h/x","dependencies":[{"context":"a","dependencies":["b"]}]}`))
+	f.Add([]byte(`{"size":-5,"epoch":-1,"total_downloads_count":"-7"}`))
 	f.Add([]byte(`{"package":{"package":{"filename":1}}}`))
 	f.Add([]byte(`{"package_html_url":"https://secretsecret@h/x"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -327,8 +333,8 @@ func FuzzPackage(f *testing.F) {
 		if json.Unmarshal(b, &pkg) != nil {
 			return
 		}
-		if pkg.Size < 0 {
-			t.Errorf("the size is %d", pkg.Size)
+		if pkg.Size < 0 || pkg.Epoch < 0 || pkg.TotalDownloads < 0 {
+			t.Errorf("the size is %d, the epoch %d, the downloads %d", pkg.Size, pkg.Epoch, pkg.TotalDownloads)
 		}
 	})
 }

@@ -57,12 +57,13 @@ func (a *address) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// number is an integer, which also comes as text, such as "3732.0".
+// number is an integer, which also comes as text, such as "3732.0". What is
+// negative makes no sense.
 type number int64
 
 func (n *number) UnmarshalJSON(data []byte) error {
 	s := strings.Trim(string(data), `"`)
-	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+	if i, err := strconv.ParseUint(s, 10, 63); err == nil {
 		*n = number(i)
 	} else if f, err := strconv.ParseFloat(s, 64); err == nil && f >= 0 && f < 1<<62 {
 		*n = number(f)
