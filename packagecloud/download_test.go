@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -114,6 +115,45 @@ func TestDownloadFile_AppearsWholeOrNotAtAll(t *testing.T) {
 		if got := entries(t, dir); !slices.Equal(got, []string{"demo.deb"}) {
 			t.Errorf("%s: the folder holds %v", name, got)
 		}
+	}
+}
+
+func TestDownloadFile_KeepsThePermissionsOfTheFileItReplaces(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has other permissions")
+	}
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, []byte("content"))
+	modeOf := func(path string) os.FileMode {
+		t.Helper()
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Mode()
+	}
+	for _, mode := range []os.FileMode{0o600, 0o666, 0o444, 0o751} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "demo.deb")
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+		err := f.repo.DownloadFile(t.Context(), pkg, path, packagecloud.DownloadProgress(func(int64, int64) {
+			if got := modeOf(filepath.Join(dir, entries(t, dir)[0])); got != mode {
+				t.Errorf("%v: the temporary file has %v", mode, got)
+			}
+		}))
+		if got := modeOf(path); err != nil || got != mode {
+			t.Errorf("%v: the file has %v, %v", mode, got, err)
+		}
+	}
+	dir := t.TempDir()
+	usual, path := filepath.Join(dir, "usual"), filepath.Join(dir, "demo.deb")
+	if err := errors.Join(os.WriteFile(usual, nil, 0o666), f.repo.DownloadFile(t.Context(), pkg, path)); err != nil {
+		t.Fatal(err)
+	}
+	if got := modeOf(path); got != modeOf(usual) {
+		t.Errorf("a new file has %v", got)
 	}
 }
 
