@@ -115,7 +115,7 @@ func TestBaseURL_LeadsToTheServerOrIsRefusedWithAdvice(t *testing.T) {
 						t.Error("the request doesn't carry the token alone")
 					}
 					asked = append(asked, r.URL.String())
-					return reply(r, 200, "{}"), nil
+					return reply(r, 200, mainInfo), nil
 				})}
 				client, err := open(t, packagecloud.WithHTTPClient(next), packagecloud.WithLogger(c.logger()))
 				if err == nil {

@@ -20,7 +20,7 @@ func TestFromEnvironment(t *testing.T) {
 	var got string
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got, _, _ = r.BasicAuth()
-		io.WriteString(w, "{}")
+		io.WriteString(w, mainInfo)
 	}))
 	t.Cleanup(ts.Close)
 	const (
@@ -106,7 +106,7 @@ func TestFromEnvironment_CachesTheToken(t *testing.T) {
 	counting := backends.Opener{Scheme: "counting", Open: func(backends.Spec) (tokensource.TokenSource, error) {
 		return source(func() string { asked++; return fakeToken }), nil
 	}}
-	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "{}") }))
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, mainInfo) }))
 	t.Cleanup(ts.Close)
 	t.Setenv("PACKAGECLOUD_TOKEN_SOURCE", "counting:x")
 	t.Setenv("PACKAGECLOUD_URL", ts.URL)

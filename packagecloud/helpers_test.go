@@ -21,6 +21,9 @@ import (
 // fakeToken is the API token where the server is a handler of the test.
 const fakeToken = "c0ffee00c0ffee11c0ffee22c0ffee33c0ffee44c0ffee55"
 
+// mainInfo is what such a handler may answer to Info.
+const mainInfo = `{"name":"main"}`
+
 // canary collects what a client logs; at the end of the test none of the
 // secrets may be in it.
 type canary struct {

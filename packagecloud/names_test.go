@@ -73,7 +73,7 @@ func namesServer(t *testing.T) (*packagecloud.Client, func() []seen) {
 		case r.Method == http.MethodGet && (strings.HasSuffix(path, "/search.json") || strings.HasSuffix(path, "/packages.json")):
 			io.WriteString(w, "[]")
 		default:
-			io.WriteString(w, `{"filename":"x","url":"/x"}`)
+			io.WriteString(w, `{"name":"x","filename":"x","url":"/x"}`)
 		}
 	})
 	return client, func() []seen {

@@ -90,6 +90,16 @@ func TestUpload_SuccessWithoutAPackageIsLookedUp(t *testing.T) {
 	}
 }
 
+func TestInfo_WhatIsNoRepositoryIsAnError(t *testing.T) {
+	for body, ok := range map[string]bool{`{}`: false, `null`: false, `{"status":"ok"}`: false, `{"filename":"x"}`: false, `{"name":"main"}`: true, `{"path":"/acme/main"}`: true} {
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
+		info, err := client.Repository("acme", "main").Info(t.Context())
+		if (err == nil) != ok || ok && info.FullName != "acme/main" || !ok && !strings.Contains(err.Error(), "is the base URL right?") {
+			t.Errorf("%s: %+v, %v", body, info, err)
+		}
+	}
+}
+
 func TestPackages_WhatIsNoListIsAnError(t *testing.T) {
 	for _, body := range []string{`null`, `{}`, `{"error":"x"}`, `""`} {
 		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })

@@ -131,12 +131,16 @@ func (r *Repository) Info(ctx context.Context) (*RepositoryInfo, error) {
 		return nil, err
 	}
 	var out RepositoryInfo
-	_, err = r.client.call(ctx, request{
+	req := request{
 		method: http.MethodGet, readOnly: true, url: path + ".json", subject: r.subject(nil),
 		endpoint: "/api/v1/repos/{owner}/{repo}.json",
-	}, &out)
+	}
+	header, err := r.client.call(ctx, req, &out)
 	if err != nil {
 		return nil, err
+	}
+	if out.Name == "" && out.FullName == "" { // a success without a repository
+		return nil, malformed(req, header)
 	}
 	if out.FullName == "" {
 		out.FullName = r.String()

@@ -240,7 +240,7 @@ func refusing(t *testing.T, status int, retryAfter string) (client *packagecloud
 	client, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{
 		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if all = append(all, time.Since(start)); len(all) > 1 {
-				return reply(r, 201, `{"url":"https://packagecloud.io/acme/new"}`), nil
+				return reply(r, 201, `{"name":"new","url":"https://packagecloud.io/acme/new"}`), nil
 			}
 			resp := reply(r, status, "")
 			resp.Header.Set("Retry-After", retryAfter)
@@ -330,7 +330,7 @@ func TestClient_DateInRetryAfterIsByTheServersClock(t *testing.T) {
 		start, n := time.Now(), 0
 		client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
 			if n++; n > 1 {
-				return reply(r, 200, "{}"), nil
+				return reply(r, 200, mainInfo), nil
 			}
 			resp := reply(r, 503, "")
 			resp.Header.Set("Date", "Fri, 02 Jan 2032 03:05:05 GMT")
@@ -485,7 +485,7 @@ func raw(t *testing.T, text string) (address string) {
 
 func TestClient_ConnectionThatCannotBeIsNotTriedAgain(t *testing.T) {
 	start := func(config *tls.Config) *httptest.Server {
-		ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "{}") }))
+		ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, mainInfo) }))
 		ts.Config.ErrorLog = log.New(io.Discard, "", 0)
 		if ts.TLS = config; config != nil {
 			ts.StartTLS()

@@ -131,7 +131,7 @@ func TestClient_CanBePrintedWhileItWorks(t *testing.T) {
 func TestTransport_AsksTheSourceAtEveryRequest(t *testing.T) {
 	src := tokensourcetest.NewSource(fakeToken)
 	client := newClient(t, src, packagecloud.WithHTTPClient(&http.Client{
-		Transport: roundTrip(func(r *http.Request) (*http.Response, error) { return reply(r, 200, "{}"), nil }),
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) { return reply(r, 200, mainInfo), nil }),
 	}), packagecloud.WithBaseURL("https://example.com"))
 	for n := 1; n <= 3; n++ {
 		if _, err := client.Repository("acme", "main").Info(t.Context()); err != nil {
@@ -365,7 +365,7 @@ func TestClient_DownloadURLElsewhereGetsNoToken(t *testing.T) {
 
 func TestClient_TokenThatNamesItsServer(t *testing.T) {
 	var hits atomic.Int32
-	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { hits.Add(1); io.WriteString(w, "{}") }))
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { hits.Add(1); io.WriteString(w, mainInfo) }))
 	t.Cleanup(ts.Close)
 	c := newCanary(t, fakeToken)
 	for _, test := range []struct {
@@ -450,7 +450,7 @@ func TestClient_BaseURLPathAndUserInfo(t *testing.T) {
 		ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			path = r.URL.EscapedPath()
 			user, _, _ = r.BasicAuth()
-			io.WriteString(w, "{}")
+			io.WriteString(w, mainInfo)
 		}))
 		base := strings.Replace(ts.URL, "://", "://somebody:password@", 1) + test.suffix
 		client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithBaseURL(base))
@@ -541,7 +541,7 @@ func (r *rejecting) RoundTrip(req *http.Request) (*http.Response, error) {
 	if user != r.good {
 		return reply(req, 401, `{"error":"Unauthenticated"}`), nil
 	}
-	return reply(req, 200, "{}"), nil
+	return reply(req, 200, mainInfo), nil
 }
 
 func rotating(t *testing.T, src tokensource.TokenSource, next http.RoundTripper) *packagecloud.Transport {
