@@ -81,8 +81,14 @@ func (r *Repository) Download(ctx context.Context, pkg *Package, w io.Writer, op
 	if pkg == nil {
 		return errNilPackage
 	}
+	if w == nil {
+		return errors.New("packagecloud: the writer is nil; io.Discard takes a download that nobody wants")
+	}
 	d := &download{client: r.client, pkg: pkg, w: w}
 	for _, option := range options {
+		if option == nil {
+			return errors.New("packagecloud: an option is nil")
+		}
 		option(d)
 	}
 	if err := d.prepare(ctx, r); err != nil {

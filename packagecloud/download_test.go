@@ -289,6 +289,24 @@ func TestDownload_DetailsDoNotChangeTheAddress(t *testing.T) {
 	}
 }
 
+func TestDownload_NilIsAnError(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	dir := t.TempDir()
+	for want, err := range map[string]error{
+		"package": f.repo.Download(t.Context(), nil, io.Discard),
+		"writer":  f.repo.Download(t.Context(), pkg, nil),
+		"option":  f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, demo), packagecloud.AllowUnverified(), nil),
+	} {
+		if err == nil || !strings.Contains(err.Error(), want+" is nil") {
+			t.Errorf("a nil %s: %v", want, err)
+		}
+	}
+	if n, left := len(f.requests("")), entries(t, dir); n != 0 || len(left) != 0 {
+		t.Errorf("%d requests were sent, and the folder holds %v", n, left)
+	}
+}
+
 func TestDownload_WriterThatFailsEndsIt(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
