@@ -310,20 +310,20 @@ func (p *Package) qualifiedName() string {
 
 // inDistribution compares "ubuntu/noble" exactly; the types with a single
 // distribution are spelled in several ways ("python", "python/1"), so their
-// first part counts.
+// first part counts. A type that isn't known here may have several.
 func inDistribution(pkg *Package, distribution string) bool {
 	if distribution == "" || pkg.Distribution == distribution {
 		return true
 	}
 	switch pkg.Type {
-	case "deb", "dsc", "rpm", "alpine", "":
-		return false
 	case "gem":
 		return true
+	case "python", "node", "java", "anyfile", "helm":
+		want, _, _ := strings.Cut(distribution, "/")
+		have, _, _ := strings.Cut(pkg.Distribution, "/")
+		return want == have
 	}
-	want, _, _ := strings.Cut(distribution, "/")
-	have, _, _ := strings.Cut(pkg.Distribution, "/")
-	return want == have
+	return false
 }
 
 // Versions lists the other versions of pkg, itself included.

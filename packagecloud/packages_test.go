@@ -308,6 +308,35 @@ func TestPackage_ArchitectureTellsAlpinePackagesApart(t *testing.T) {
 	}
 }
 
+func TestFind_OtherVersionsOfADistributionAreOthers(t *testing.T) {
+	for _, test := range []struct {
+		typ, has, asked string
+		found           bool
+	}{
+		{"huggingface", "huggingface/datasets-v1", "huggingface/models-v1", false},
+		{"huggingface", "huggingface/models-v1", "huggingface/models-v1", true},
+		{"terraform", "terraform/modules-v2", "terraform/modules-v1", false},
+		{"deb", "ubuntu/jammy", "ubuntu/noble", false},
+		{"python", "python", "python/1", true},
+		{"python", "python/1", "python", true},
+		{"node", "node/1", "node", true},
+		{"java", "java/maven2", "java", true},
+		{"anyfile", "anyfile/1", "anyfile", true},
+		{"helm", "helm/v1", "helm", true},
+		{"helm", "helm/v1", "node/1", false},
+		{"gem", "RubyGem", "gems", true},
+		{"huggingface", "huggingface/datasets-v1", "", true},
+	} {
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, `[{"filename":"demo-1.0","type":"`+test.typ+`","distro_version":"`+test.has+`"}]`)
+		})
+		_, err := client.Repository("acme", "main").Find(t.Context(), test.asked, "demo-1.0")
+		if (err == nil) != test.found || err != nil && !errors.Is(err, packagecloud.ErrNotFound) {
+			t.Errorf("%s of %s, asked for in %q: %v", test.typ, test.has, test.asked, err)
+		}
+	}
+}
+
 func TestRepositoryInfo_BothForms(t *testing.T) {
 	list := decode[packagecloud.RepositoryInfo](t, `{"name":"main","created_at":"2020-01-24T05:35:34.000Z","url":"https://user:pw@packagecloud.io/acme/main","last_push_human":"1 day ago",
 		"package_count_human":"17 packages","private":true,"fqname":"acme/main","total_installs_count":null}`)
