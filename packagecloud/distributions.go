@@ -72,7 +72,11 @@ func (v *DistributionVersion) UnmarshalJSON(data []byte) error {
 // https://packagecloud.io/docs/api#resource_distributions
 func (c *Client) Distributions(ctx context.Context) (map[string][]Distribution, error) {
 	var out map[string]list[Distribution]
-	_, err := c.call(ctx, request{method: http.MethodGet, readOnly: true, url: "/api/v1/distributions.json", endpoint: "/api/v1/distributions.json"}, &out)
+	req := request{method: http.MethodGet, readOnly: true, url: "/api/v1/distributions.json", endpoint: "/api/v1/distributions.json"}
+	header, err := c.call(ctx, req, &out)
+	if err == nil && len(out) == 0 {
+		err = malformed(req, header)
+	}
 	if errors.Is(err, ErrNotFound) { // every server has it
 		if base, failure := c.transport.baseURL(ctx); failure == nil {
 			err = fmt.Errorf("%w; is the base URL right, %s?", err, base.Redacted())

@@ -123,10 +123,14 @@ func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string
 	temporary := filepath.Join(filepath.Dir(path), ".packagecloud-"+rand.Text()[:12]+".partial")
 	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return fmt.Errorf("packagecloud: %w", err)
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			err = e.Err // the temporary name tells nobody anything
+		}
+		return fmt.Errorf("packagecloud: no file can be made in the folder of %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
+	done := false
+	defer func() { // after a panic of the caller's too
+		if !done {
 			f.Close()
 			os.Remove(temporary)
 		}
@@ -152,6 +156,7 @@ func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string
 	if err != nil {
 		return fmt.Errorf("packagecloud: %w", err)
 	}
+	done = true
 	return nil
 }
 
@@ -305,6 +310,9 @@ func (d *download) fetch(ctx context.Context) error {
 		return err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusResetContent {
+		return fmt.Errorf("packagecloud: %s: the server answered %d and sent nothing", d.name(), resp.StatusCode)
+	}
 	if resp.StatusCode == http.StatusPartialContent {
 		if err := d.resumes(resp); err != nil {
 			return err

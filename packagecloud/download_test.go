@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -286,6 +287,37 @@ func TestDownload_DetailsDoNotChangeTheAddress(t *testing.T) {
 	pkg.PackageURL = "/api/v1/package.json"
 	if err := client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestDownloadFile_LeavesNothingBehindAPanicOfTheCaller(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	dir := t.TempDir()
+	func() {
+		defer func() { recover() }()
+		f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, demo), packagecloud.DownloadProgress(func(int64, int64) { panic("mine") }))
+		t.Error("no panic")
+	}()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v are left", left, err)
+	}
+	err := f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, "none", demo))
+	if !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "partial") {
+		t.Errorf("without the folder: %v", err)
+	}
+}
+
+func TestDownload_NothingIsNoPackage(t *testing.T) {
+	for _, status := range []int{204, 205} {
+		client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) { return reply(r, status, ""), nil })
+		address, err := packagecloud.NewSecretURL("https://packagecloud.io/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Repository("acme", "main").Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, io.Discard, packagecloud.AllowUnverified()); err == nil {
+			t.Errorf("%d is a success", status)
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func Split(s SecretURL) (*url.URL, tokensource.Token, error) { return s.split() 
 
 // Against makes the target of a page's link absolute, as a list does.
 func Against(ctx context.Context, c *Client, page *url.URL, target string) (*url.URL, error) {
-	next, err := against(page, target)
+	next, err := against(ctx, c, page, target)
 	if err != nil {
 		return nil, err
 	}

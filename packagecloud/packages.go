@@ -63,7 +63,9 @@ type Dependencies struct {
 
 // UnmarshalJSON reads the API's forms of a package: of lists, of details, and
 // the older one that is wrapped in an object. Unknown fields do no harm.
-func (p *Package) UnmarshalJSON(data []byte) error {
+func (p *Package) UnmarshalJSON(data []byte) error { return p.unmarshal(data, false) }
+
+func (p *Package) unmarshal(data []byte, nested bool) error {
 	var w struct {
 		Package *json.RawMessage `json:"package"`
 
@@ -109,8 +111,8 @@ func (p *Package) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &w); err != nil {
 		return errors.New("packagecloud: a package isn't a JSON object")
 	}
-	if w.Package != nil && w.Filename == "" {
-		return p.UnmarshalJSON(*w.Package)
+	if w.Package != nil && w.Filename == "" && !nested {
+		return p.unmarshal(*w.Package, true)
 	}
 	download, _ := NewSecretURL(string(w.DownloadURL))          // none if it is odd
 	created, _ := time.Parse(time.RFC3339, string(w.CreatedAt)) // zero if it is odd

@@ -430,3 +430,16 @@ func TestPackage_DetailsOfAnotherFileAreNotTaken(t *testing.T) {
 		t.Errorf("an upload with Skip compared it with another file: %v", err)
 	}
 }
+
+// Each layer would be read again.
+func TestPackage_IsUnwrappedOnce(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"package":{"filename":"x"}}`:             "x",
+		`{"package":{"package":{"filename":"x"}}}`: "",
+	} {
+		var pkg packagecloud.Package
+		if err := json.Unmarshal([]byte(text), &pkg); err != nil || pkg.Filename != want {
+			t.Errorf("%s: %q, %v", text, pkg.Filename, err)
+		}
+	}
+}

@@ -1,8 +1,10 @@
 package packagecloud
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -27,6 +29,7 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 		r, first, changed, count := r, "", false, 0
 		visited := map[string]bool{}
 		var before map[string]bool
+		stale := 0 // pages in a row without anything new
 		for {
 			address, err := c.resolve(ctx, r.url)
 			if err != nil {
@@ -38,7 +41,7 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 				return
 			}
 			visited[address.String()] = true
-			var items []T
+			var items page[T]
 			header, err := c.call(ctx, r, &items)
 			if err != nil {
 				yield(nil, err)
@@ -51,6 +54,7 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 			total := header.Get("Total")
 			first = cmp.Or(first, total)
 			changed = changed || total != "" && total != first
+			old := count
 			seen := make(map[string]bool, len(items))
 			for i := range items {
 				k := key(&items[i])
@@ -75,7 +79,14 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 				yield(nil, fmt.Errorf("packagecloud: %s %s: an empty page leads to another; this is a fault of the server", r.method, r.endpoint))
 				return
 			}
-			if r.url, err = against(address, next); err != nil {
+			if stale++; count > old {
+				stale = 0
+			}
+			if stale == maxStalePages {
+				yield(nil, fmt.Errorf("packagecloud: %s %s: %d pages have nothing new; this is a fault of the server", r.method, r.endpoint, stale))
+				return
+			}
+			if r.url, err = against(ctx, c, address, next); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -92,10 +103,44 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 	}
 }
 
+// maxStalePages is more than what is put in front of a list between two pages of
+// it can fill.
+const maxStalePages = 20
+
+// maxItems bounds the memory that the elements of one page take, which in JSON can
+// be three bytes each.
+const maxItems = 100_000
+
+// page is the elements of one.
+type page[T any] []T
+
+func (p *page[T]) UnmarshalJSON(data []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if start, err := decoder.Token(); err != nil || start != json.Delim('[') {
+		return err // null leaves it nil
+	}
+	*p = page[T]{}
+	for decoder.More() {
+		var item T
+		if len(*p) == maxItems {
+			return errors.New("packagecloud: a page has more elements than any list of the service")
+		}
+		if err := decoder.Decode(&item); err != nil {
+			return err
+		}
+		*p = append(*p, item)
+	}
+	return nil
+}
+
 // against makes the target of a page's link absolute, unless it is a path on the
-// page's host, which [Client.resolve] does.
-func against(page *url.URL, target string) (string, error) {
-	if strings.HasPrefix(target, "/") {
+// server, which [Client.resolve] does.
+func against(ctx context.Context, c *Client, page *url.URL, target string) (string, error) {
+	base, err := c.transport.baseURL(ctx)
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(target, "/") && sameOrigin(page, base) {
 		return target, nil
 	}
 	u, err := page.Parse(target)

@@ -54,6 +54,48 @@ func TestList_YieldsEverythingInOrder(t *testing.T) {
 	}
 }
 
+// Each page links to another, which a server may go on with for ever.
+func TestList_FaultsOfPagesEndIt(t *testing.T) {
+	for name, test := range map[string]struct{ page, want string }{
+		"the same page again and again": {`[{"filename":"a"}]`, "20 pages have nothing new"},
+		"more than a list has":          {"[" + strings.Repeat("{},", 200_000) + "{}]", "not in the form"},
+	} {
+		requests := 0
+		client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
+			requests++
+			resp := reply(r, 200, test.page)
+			resp.Header.Set("Link", fmt.Sprintf(`<https://packagecloud.io/api/v1/repos/acme/main/packages.json?page=%d>; rel="next"`, requests))
+			return resp, nil
+		})
+		var err error
+		for _, err = range client.Repository("acme", "main").Packages(t.Context(), nil) {
+		}
+		if err == nil || !strings.Contains(err.Error(), test.want) || requests > 21 {
+			t.Errorf("%s: %d requests, %v", name, requests, err)
+		}
+	}
+}
+
+func TestList_PathOfAnotherHostIsAskedOfThatHost(t *testing.T) {
+	var asked []string
+	client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
+		asked = append(asked, r.URL.Host+r.URL.Path)
+		resp := reply(r, 200, fmt.Sprintf(`[{"filename":%q}]`, r.URL.Path))
+		if next := map[string]string{"packagecloud.io": "https://other.example/2", "other.example/2": "/3"}[strings.TrimSuffix(r.URL.Host+r.URL.Path, "/api/v1/repos/acme/main/packages.json")]; next != "" {
+			resp.Header.Set("Link", "<"+next+`>; rel="next"`)
+		}
+		return resp, nil
+	})
+	for _, err := range client.Repository("acme", "main").Packages(t.Context(), nil) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if got := strings.Join(asked, " "); got != "packagecloud.io/api/v1/repos/acme/main/packages.json other.example/2 other.example/3" {
+		t.Errorf("asked for %s", got)
+	}
+}
+
 func TestList_LeavingEarlyCostsOneRequest(t *testing.T) {
 	f := filled(t, 23)
 	n := 0

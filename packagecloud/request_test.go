@@ -219,6 +219,17 @@ func TestClient_WaitingForAConnectionIsNoStall(t *testing.T) {
 	}
 }
 
+func TestClient_SuccessesThatAreNoneAreErrors(t *testing.T) {
+	client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) { return reply(r, 200, `{"errors":["denied"]}`), nil })
+	if _, err := client.CreateRepository(t.Context(), "new", nil); !errors.Is(err, packagecloud.ErrUnknownOutcome) {
+		t.Errorf("a repository is made: %v", err)
+	}
+	client = serveRoundTrip(t, func(r *http.Request) (*http.Response, error) { return reply(r, 200, `{}`), nil })
+	if _, err := client.Distributions(t.Context()); err == nil {
+		t.Error("there are no distributions")
+	}
+}
+
 func TestCreateRepository_LostAnswerIsAnUnknownOutcome(t *testing.T) {
 	f := setup(t)
 	f.srv.Inject(packagecloudtest.Fault{Method: "POST", LoseAnswer: true})
