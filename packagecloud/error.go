@@ -40,7 +40,8 @@ var (
 	// ErrContentChanged: the file isn't what it was when the upload began.
 	ErrContentChanged = errors.New("packagecloud: the content changed while it was being uploaded")
 	// ErrUnknownOutcome: the answer to a request got lost, and what the server
-	// shows doesn't tell whether it was carried out.
+	// shows doesn't tell whether it was carried out. An upload that is repeated
+	// with Skip settles it: what is there isn't sent again.
 	ErrUnknownOutcome = errors.New("packagecloud: the answer got lost and the outcome is unknown")
 	// ErrNoChecksum: the server gives no checksum for the package.
 	ErrNoChecksum = errors.New("packagecloud: the server gives no checksum for this package")

@@ -114,11 +114,7 @@ func (c *Client) CreateRepository(ctx context.Context, name string, options *Cre
 	var out struct {
 		URL address `json:"url"`
 	}
-	header, err := c.call(ctx, req, &out)
-	if err == nil && out.URL == "" { // a success without a repository
-		err = malformed(req, header)
-	}
-	if err != nil {
+	if _, err := c.call(ctx, req, &out); err != nil {
 		if ambiguous(err) {
 			err = fmt.Errorf("%w: look with Repositories whether %s is there: %w", ErrUnknownOutcome, shorten(name, 100), err)
 		}

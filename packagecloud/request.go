@@ -360,11 +360,11 @@ func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
 // saysError reports whether a body holds an error and nothing else.
 func saysError(body []byte) bool {
 	fields := parseFields(body, strings.Clone)
-	if len(fields["error"]) == 0 {
+	if len(fields["error"])+len(fields["errors"]) == 0 {
 		return false
 	}
 	for key := range fields {
-		if key != "error" && key != "message" && key != "status" {
+		if key != "error" && key != "errors" && key != "message" && key != "status" {
 			return false
 		}
 	}
