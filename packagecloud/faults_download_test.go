@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -386,14 +387,23 @@ func (s *scene) leaveAfter(path string) {
 	}
 }
 
-// leaveBehind ends the context when a request to a path was sent.
+// leaveBehind ends the context when a request to a path has arrived: a connection
+// that is closed right behind it may be reset, and the request with it.
 func (s *scene) leaveBehind(path string) {
 	s.trip = func(r *http.Request) *http.Request {
 		if !strings.HasSuffix(r.URL.Path, path) {
 			return r
 		}
 		return r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
-			WroteRequest: func(httptrace.WroteRequestInfo) { s.leave() },
+			WroteRequest: func(httptrace.WroteRequestInfo) {
+				for range 500 {
+					if slices.ContainsFunc(s.requests(s.t), func(r packagecloudtest.Request) bool { return strings.HasSuffix(r.Path, path) }) {
+						break
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
+				s.leave()
+			},
 		}))
 	}
 }
