@@ -387,8 +387,8 @@ func (s *scene) leaveAfter(path string) {
 	}
 }
 
-// leaveBehind ends the context when a request to a path has arrived: a connection
-// that is closed right behind it may be reset, and the request with it.
+// leaveBehind ends the context when a request to a path has arrived: what was
+// written may not be on its way yet.
 func (s *scene) leaveBehind(path string) {
 	s.trip = func(r *http.Request) *http.Request {
 		if !strings.HasSuffix(r.URL.Path, path) {
@@ -396,13 +396,13 @@ func (s *scene) leaveBehind(path string) {
 		}
 		return r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 			WroteRequest: func(httptrace.WroteRequestInfo) {
-				for range 500 {
-					if slices.ContainsFunc(s.requests(s.t), func(r packagecloudtest.Request) bool { return strings.HasSuffix(r.Path, path) }) {
-						break
+				go func() {
+					arrived := func(r packagecloudtest.Request) bool { return strings.HasSuffix(r.Path, path) }
+					for s.ctx.Err() == nil && !slices.ContainsFunc(s.requests(s.t), arrived) {
+						time.Sleep(time.Millisecond)
 					}
-					time.Sleep(10 * time.Millisecond)
-				}
-				s.leave()
+					s.leave()
+				}()
 			},
 		}))
 	}

@@ -382,8 +382,8 @@ func send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 	case resp.Body == nil:
 		resp.Body = http.NoBody
 	}
-	resp.Request = req // for what must not be printed of it
-	if replayed.Load() {
+	resp.Request = req                                        // for what must not be printed of it
+	if replayed.Load() && (resp.ProtoMajor == 2 || !direct) { // in HTTP/1, net/http had sent nothing
 		resp.Request = req.WithContext(context.WithValue(req.Context(), replayedKey{}, true))
 	}
 	return resp, nil
