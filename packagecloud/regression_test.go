@@ -257,6 +257,27 @@ func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
+// storesOnce uploads a package, which must take one POST.
+func (f *faulty) storesOnce(t *testing.T) {
+	t.Helper()
+	server := setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: f}))
+	if _, err := server.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("content")), jammy); err != nil {
+		t.Error(err)
+	}
+	if f.posts != 1 {
+		t.Errorf("it was sent %d times", f.posts)
+	}
+	server.stored(t, 1)
+}
+
+// empty answers for a server that has no packages.
+func empty(r *http.Request) *http.Response {
+	if strings.Contains(r.URL.Path, "/search") {
+		return reply(r, 200, "[]")
+	}
+	return reply(r, 200, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+}
+
 func TestUpload_GatewaysRefusalAfterTheWorkIsLookedUp(t *testing.T) {
 	transport := &faulty{post: func(n int, r *http.Request) (*http.Response, error) {
 		resp, err := http.DefaultTransport.RoundTrip(r)
@@ -268,14 +289,7 @@ func TestUpload_GatewaysRefusalAfterTheWorkIsLookedUp(t *testing.T) {
 		late.Header.Set("Retry-After", "1")
 		return late, nil
 	}}
-	f := setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
-	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("content")), jammy); err != nil {
-		t.Error(err)
-	}
-	if transport.posts != 1 {
-		t.Errorf("it was sent %d times", transport.posts)
-	}
-	f.stored(t, 1)
+	transport.storesOnce(t)
 }
 
 func TestUpload_LostTryIsFoundThoughLaterOnesBreakOff(t *testing.T) {
@@ -337,14 +351,7 @@ func TestUpload_LostTryIsFoundThoughARoundTripperBreaksOffItsOwnRetry(t *testing
 		}
 		return nil, errors.New("connection reset")
 	}}
-	f := setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
-	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("content")), jammy); err != nil {
-		t.Error(err)
-	}
-	if transport.posts != 1 {
-		t.Errorf("it was sent %d times", transport.posts)
-	}
-	f.stored(t, 1)
+	transport.storesOnce(t)
 }
 
 // A try that was refused is not lost, though it went out whole.
@@ -368,9 +375,8 @@ func TestUpload_TryThatBreaksOffAfterARefusalIsSentAgain(t *testing.T) {
 			get: func(r *http.Request) *http.Response {
 				if strings.Contains(r.URL.Path, "/search") {
 					searches++
-					return reply(r, 200, "[]")
 				}
-				return reply(r, 200, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+				return empty(r)
 			},
 		}
 		tokens := 0
@@ -404,12 +410,7 @@ func TestUpload_SuccessOfAnotherRequestIsNotBelieved(t *testing.T) {
 				}
 				return reply(r, 201, test.answer), nil
 			},
-			get: func(r *http.Request) *http.Response {
-				if strings.Contains(r.URL.Path, "/search") {
-					return reply(r, 200, "[]")
-				}
-				return reply(r, 200, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
-			},
+			get: empty,
 		}
 		client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
 		_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, []byte(content)), jammy)

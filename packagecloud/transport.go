@@ -382,10 +382,14 @@ func send(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 	case resp.Body == nil:
 		resp.Body = http.NoBody
 	}
-	resp.Request = req                                        // for what must not be printed of it
-	if replayed.Load() && (resp.ProtoMajor == 2 || !direct) { // in HTTP/1, net/http had sent nothing
-		resp.Request = req.WithContext(context.WithValue(req.Context(), replayedKey{}, true))
+	if resp.Header == nil {
+		resp.Header = http.Header{}
 	}
+	// In HTTP/1, net/http had sent nothing before.
+	if replayed.Load() && (resp.ProtoMajor == 2 || !direct) {
+		req = req.WithContext(context.WithValue(req.Context(), replayedKey{}, true))
+	}
+	resp.Request = req // for what must not be printed of it
 	return resp, nil
 }
 
@@ -520,14 +524,18 @@ func strike(text string, req *http.Request) string {
 		text = strike(text, from)
 	}
 	var forms []string
+	user, _, ok := req.BasicAuth()
 	if req.URL != nil {
 		if req.URL.RawQuery != "" {
 			forms = append(forms, req.URL.RawQuery)
 		}
-		for _, values := range req.URL.Query() {
-			for _, value := range values {
-				if len(value) >= minCredential {
-					forms = append(forms, spellings(value)...)
+		// A query of the API, which has the token, is what the caller asked for.
+		if !ok || !strings.Contains(req.URL.Path, "/api/v1/") {
+			for _, values := range req.URL.Query() {
+				for _, value := range values {
+					if len(value) >= minCredential {
+						forms = append(forms, spellings(value)...)
+					}
 				}
 			}
 		}
@@ -537,7 +545,6 @@ func strike(text string, req *http.Request) string {
 			}
 		}
 	}
-	user, _, ok := req.BasicAuth()
 	if ok && user != "" {
 		for _, plain := range []string{user + ":", user} {
 			for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {

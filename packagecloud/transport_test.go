@@ -262,6 +262,27 @@ func TestClient_CredentialsOfAnAddressAreNotInItsErrors(t *testing.T) {
 	}
 }
 
+func TestClient_WhatTheCallerSearchedForIsInTheError(t *testing.T) {
+	client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
+		return reply(r, 400, fmt.Sprintf(`{"error":"bad query %s"}`, r.URL.Query().Get("q"))), nil
+	})
+	var err error
+	for _, err = range client.Repository("acme", "main").Search(t.Context(), &packagecloud.SearchOptions{Query: demo}) {
+	}
+	if err == nil || !strings.Contains(err.Error(), demo) {
+		t.Error(err)
+	}
+}
+
+func TestClient_AnswerWithoutHeadersIsNoPanic(t *testing.T) {
+	client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"name":"main"}`))}, nil
+	})
+	if _, err := client.Repository("acme", "main").Info(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // A server that doesn't end its answer holds up nobody who doesn't want it.
 func TestTransport_DoesNotWaitForTheRestOfARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
