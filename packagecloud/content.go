@@ -40,30 +40,19 @@ type Content struct {
 // nobody wants half of an old package and half of a new one.
 func File(path string) Content {
 	return Content{Name: filepath.Base(path), stat: func() (Content, error) {
-		info, err := os.Stat(path)
+		// On Windows only the status of an open file tells which file it was.
+		f, info, err := openRegular(path)
 		if err != nil {
-			return Content{}, fmt.Errorf("packagecloud: %w", err)
+			return Content{}, err
 		}
-		if !info.Mode().IsRegular() {
-			return Content{}, fmt.Errorf("packagecloud: %s is not a regular file but %s", path, kindOf(info.Mode()))
-		}
-		// On Windows only that of an open file tells which file it was; os.Stat's is
-		// whichever has the path when it is asked.
-		f, err := os.Open(path)
-		if err != nil {
-			return Content{}, fmt.Errorf("packagecloud: %w", err)
-		}
-		defer f.Close()
-		if info, err = f.Stat(); err != nil {
-			return Content{}, fmt.Errorf("packagecloud: %w", err)
-		}
+		f.Close()
 		return Content{
 			Name: filepath.Base(path),
 			Size: info.Size(),
 			Open: func() (io.ReadCloser, error) {
-				f, err := os.Open(path)
+				f, _, err := openRegular(path)
 				if err != nil {
-					return nil, fmt.Errorf("packagecloud: %w", err)
+					return nil, err
 				}
 				r := &fileReader{File: f, path: path, info: info}
 				if err := r.unchanged(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -12,10 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -95,79 +91,6 @@ func (r *Repository) Download(ctx context.Context, pkg *Package, w io.Writer, op
 		return err
 	}
 	return d.run(ctx)
-}
-
-// DownloadFile downloads pkg to a file, which appears under its name when it is
-// whole and verified, and not before. Until then it is beside it under a
-// temporary name, which is removed on failure. An existing file is replaced by
-// one of the same permissions. Errors are as of [Repository.Download]. When ctx
-// ends, it still waits for what the system is putting on the disk.
-func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string, options ...DownloadOption) (err error) {
-	if pkg == nil {
-		return errNilPackage
-	}
-	if path == "" {
-		return errors.New("packagecloud: the path is empty; name the file to write")
-	}
-	replaced, err := os.Stat(path)
-	mode := fs.FileMode(0o666)
-	switch {
-	case err == nil && !replaced.Mode().IsRegular():
-		return fmt.Errorf("packagecloud: %s is not a regular file but %s; name the file to write", path, kindOf(replaced.Mode()))
-	case err == nil:
-		mode = replaced.Mode().Perm()
-	case err != nil && !errors.Is(err, fs.ErrNotExist): // such as a name that is too long
-		return fmt.Errorf("packagecloud: %w", err)
-	}
-	// Short, whatever the file's name: the file system limits both.
-	temporary := filepath.Join(filepath.Dir(path), ".packagecloud-"+rand.Text()[:12]+".partial")
-	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		if e, ok := errors.AsType[*fs.PathError](err); ok {
-			err = e.Err // the temporary name tells nobody anything
-		}
-		return fmt.Errorf("packagecloud: no file can be made in the folder of %s: %w", path, err)
-	}
-	done := false
-	defer func() { // after a panic of the caller's too
-		if !done {
-			f.Close()
-			os.Remove(temporary)
-		}
-	}()
-	if replaced != nil {
-		if err = setMode(f, mode); err != nil {
-			return fmt.Errorf("packagecloud: %w", err)
-		}
-	}
-	w := &syncing{file: f}
-	err = r.Download(ctx, pkg, w, options...)
-	failure := w.wait()
-	if err != nil {
-		return err
-	}
-	// The name must not outlive a crash that the content doesn't.
-	if err = errors.Join(failure, f.Sync()); err == nil {
-		err = f.Close()
-	}
-	if err == nil {
-		err = os.Rename(temporary, path)
-	}
-	if err != nil {
-		return fmt.Errorf("packagecloud: %w", err)
-	}
-	done = true
-	return nil
-}
-
-// setMode gives f these permissions in spite of the umask, unless it has them: some
-// file systems know no others.
-func setMode(f *os.File, mode fs.FileMode) error {
-	info, err := f.Stat()
-	if err != nil || info.Mode().Perm() == mode {
-		return err
-	}
-	return f.Chmod(mode)
 }
 
 // prepare finds the checksum and the address.

@@ -865,3 +865,34 @@ func TestDownloadFile_FailureToPutItOnTheDiskIsNotLost(t *testing.T) {
 		f.Close()
 	}
 }
+
+// A checksum counts as a whole: neither the beginning of the right one nor the
+// right one with more behind it is right.
+//
+// Guarantee D2.
+func TestDownload_ComparesTheWholeChecksum(t *testing.T) {
+	f := setup(t)
+	pkg := f.add(t, "ubuntu/jammy", demo, big)
+	right256, right512 := sha256.Sum256(big), sha512.Sum512(big)
+	for name, right := range map[string]string{"SHA-256": hex.EncodeToString(right256[:]), "SHA-512": hex.EncodeToString(right512[:])} {
+		for sum, want := range map[string]error{
+			right: nil, strings.ToUpper(right): nil,
+			right[:8]: packagecloud.ErrChecksum, right[:len(right)-1]: packagecloud.ErrChecksum, right + "00": packagecloud.ErrChecksum,
+			"0" + right[1:]: packagecloud.ErrChecksum, right[:len(right)-1] + "x": packagecloud.ErrChecksum,
+		} {
+			if sum == "0"+right[1:] && right[0] == '0' {
+				continue
+			}
+			given := *pkg
+			given.SHA256, given.SHA512 = "", ""
+			if name == "SHA-256" {
+				given.SHA256 = sum
+			} else {
+				given.SHA512 = sum
+			}
+			if err := f.repo.Download(t.Context(), &given, io.Discard); !errors.Is(err, want) {
+				t.Errorf("%s %s: the error is %v; want %v", name, sum, err, want)
+			}
+		}
+	}
+}

@@ -84,3 +84,29 @@ func Syncing(f *os.File) (io.Writer, func() error) {
 	s := &syncing{file: f}
 	return s, s.wait
 }
+
+// CreateTemporary creates the file of a download to path, as it is before it
+// inherits anything, and returns its name.
+func CreateTemporary(path string) (string, error) {
+	replaced, own, err := replacedFile(path)
+	if err != nil {
+		return "", err
+	}
+	t := &target{path: path}
+	if err := t.create(permissions(replaced, own)); err != nil {
+		return "", err
+	}
+	return t.temporary, t.file.Close()
+}
+
+// Prepare completes c as an upload does when it begins.
+func Prepare(c Content) (Content, error) { return c.prepare() }
+
+// ReplaceFile does what a download of nothing to path does.
+func ReplaceFile(path string) error {
+	t, err := newTarget(path)
+	if err != nil {
+		return err
+	}
+	return t.commit()
+}

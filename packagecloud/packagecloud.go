@@ -20,7 +20,7 @@
 //	packages.go       show, versions, delete, promote
 //	list.go           list and search packages
 //	upload.go         upload: content.go, multipart.go, resolve.go, exists.go
-//	download.go       download and verify: syncing.go
+//	download.go       download and verify: downloadfile.go, syncing.go
 //
 // Below them, transport.go authenticates, request.go carries a request out with
 // its redirects and retries, watchdog.go ends one that stalls, interruptible.go a

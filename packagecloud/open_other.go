@@ -1,0 +1,5 @@
+//go:build !unix
+
+package packagecloud
+
+const openFlags = 0
