@@ -71,11 +71,12 @@ type Error struct {
 	// RetryAfter is how long the server asks to wait; zero if it doesn't.
 	RetryAfter time.Duration
 
-	comeBack bool // the server says when, be it at once
-	replayed bool // the request had been sent before, and that may be done
-	kinds    []error
-	hint     string
-	body     func() []byte // a closure, so that %#v can't reach in
+	comeBack  bool // the server says when, be it at once
+	replayed  bool // the request had been sent before, and that may be done
+	duplicate bool // it is refused as a duplicate, and for no other reason
+	kinds     []error
+	hint      string
+	body      func() []byte // a closure, so that %#v can't reach in
 }
 
 // Error returns the request's kind, the status and the server's messages.
@@ -114,7 +115,7 @@ func (e *Error) Body() []byte {
 
 func newError(r request, resp *http.Response, body []byte) *Error {
 	clean := func(s string) string { return strike(s, resp.Request) }
-	all := readFields(body)
+	raw, all := body, readFields(body)
 	fields := bounded(all, clean)
 	body = []byte(clean(string(body)))
 	body = body[:min(len(body), maxErrorBody)]
@@ -132,6 +133,7 @@ func newError(r request, resp *http.Response, body []byte) *Error {
 	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), now)
 	e.replayed = !r.readOnly && resp.Request != nil && resp.Request.Context().Value(replayedKey{}) != nil
 	e.kinds, e.hint = classify(e, string(body), all)
+	e.duplicate = e.Is(ErrExists) && onlyDuplicate(raw)
 	if e.RetryAfter > maxPause && e.kinds == nil {
 		e.hint = fmt.Sprintf("it asks to come back in %v", e.RetryAfter.Round(time.Second))
 	}
@@ -167,11 +169,16 @@ func classify(e *Error, body string, all map[string][]string) (kinds []error, hi
 		return []error{ErrInvalid}, ""
 	case http.StatusUnprocessableEntity:
 		kinds = []error{ErrInvalid}
-		text := strings.ToLower(joined(all))
-		if strings.Contains(text, "already been taken") || strings.Contains(text, "already exists") {
+		_, plan := all["plan"]
+		exists := false
+		for _, messages := range all {
+			exists = exists || slices.ContainsFunc(messages, duplicateText)
+			plan = plan || slices.ContainsFunc(messages, planText)
+		}
+		if exists {
 			kinds = append(kinds, ErrExists)
 		}
-		if _, ok := all["plan"]; ok || strings.Contains(text, "payment required") {
+		if plan {
 			kinds = append(kinds, ErrPaymentRequired)
 		}
 	case http.StatusOK, http.StatusCreated, http.StatusAccepted: // the body says otherwise

@@ -322,19 +322,49 @@ func breaks() []*fault {
 				return s.upload(packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
 			},
 			says: demo + " may be deleted, and nothing was sent in its place ... the outcome is unknown ... payment required",
-			is:   []error{packagecloud.ErrUnknownOutcome, packagecloud.ErrPaymentRequired}, status: 402, requests: "DELETE 2, GET 2",
+			is:   []error{packagecloud.ErrUnknownOutcome, packagecloud.ErrPaymentRequired}, status: 402, requests: "DELETE 2, GET 2, POST 1",
 		}, {
-			name: "IfExists is Replace, and the new package is refused after the old one was deleted", have: theirs, inject: []packagecloudtest.Fault{{Method: "POST", Status: 402}},
+			name: "IfExists is Replace, and the new package is refused after the old one was deleted", have: theirs, inject: []packagecloudtest.Fault{{Method: "POST", Skip: 1, Status: 402}},
 			do: func(s *scene) error {
 				return s.upload(packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
 			},
-			says: "the old " + demo + " was deleted", is: []error{packagecloud.ErrPaymentRequired}, status: 402, requests: "DELETE 1, GET 2, POST 1",
+			says: "the old " + demo + " was deleted", is: []error{packagecloud.ErrPaymentRequired}, status: 402, requests: "DELETE 1, GET 2, POST 2",
 		}, {
-			name: "IfExists is Replace, another package has the file's name, and the file can't be read", have: theirs,
+			name: "IfExists is Replace, and other content is there", have: theirs,
+			do: func(s *scene) error {
+				return s.upload(packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
+			},
+			requests: "DELETE 1, GET 2, POST 2", stored: 1,
+		}, {
+			name: "IfExists is Replace, and the same content is there", have: []stock{{"ubuntu/jammy", demo, newDemo}},
+			do: func(s *scene) error {
+				pkg, err := s.repo.Upload(s.ctx, packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
+				if err == nil && !pkg.Existed {
+					s.t.Errorf("it is said to be uploaded: %+v", pkg)
+				}
+				return err
+			},
+			requests: "GET 2, POST 1", stored: 1,
+		}, {
+			name: "IfExists is Replace, and the server refuses the new package before anything was deleted", have: theirs, inject: []packagecloudtest.Fault{{Method: "POST", Status: 422, ContentType: "application/json", Body: `{"package_file":["is damaged"]}`}},
+			do: func(s *scene) error {
+				return s.upload(packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
+			},
+			says: "is damaged", is: []error{packagecloud.ErrInvalid}, status: 422, requests: "GET 1, POST 1", stored: 1,
+		}, {
+			name: "IfExists is Replace, the package exists, and the plan is full", have: theirs, inject: []packagecloudtest.Fault{{
+				Method: "POST", Status: 422, ContentType: "application/json", Body: `{"filename":["has already been taken"],"plan":["Upgrade to add more packages!"]}`,
+			}},
+			do: func(s *scene) error {
+				return s.upload(packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
+			},
+			says: "nothing was replaced, since the server has other reasons", is: []error{packagecloud.ErrExists, packagecloud.ErrPaymentRequired, packagecloud.ErrInvalid}, status: 422, requests: "GET 2, POST 1", stored: 1,
+		}, {
+			name: "IfExists is Replace, and neither the content nor the name tells which package is in the way", have: theirs,
 			do: func(s *scene) error {
 				return s.upload(packagecloud.Bytes(demo, []byte("content")), ifExists(packagecloud.Replace))
 			},
-			requests: "DELETE 1, GET 3, POST 2", stored: 1,
+			says: "nothing was replaced, since the content doesn't tell which package it holds", is: []error{packagecloud.ErrExists, packagecloud.ErrInvalid}, status: 422, requests: "GET 3, POST 1", stored: 1,
 		}, {
 			name: "the answer to a deletion gets lost", have: theirs, inject: []packagecloudtest.Fault{{Method: "DELETE", LoseAnswer: true}},
 			do:       func(s *scene) error { return s.repo.Delete(s.ctx, s.pkg) },

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
 	"github.com/packagecloud-go/sdk/packagecloud"
 	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
 	"github.com/packagecloud-go/sdk/tokensource"
@@ -144,73 +143,6 @@ func TestRepositories_OddURLsAreNone(t *testing.T) {
 				t.Errorf("%s: %v, %v", urls, info, err)
 			}
 		}
-	}
-}
-
-func TestIfExists_ReplaceLeavesThePackageOfAnotherScopeOrGroup(t *testing.T) {
-	for _, c := range []struct {
-		name          string
-		first, second packagecloud.Content
-	}{
-		{"npm scope", packagecloud.Bytes("demo-1.0.0.tgz", packagefiletest.Node("@a/demo", "1.0.0")), packagecloud.Bytes("demo-1.0.0.tgz", packagefiletest.Node("@b/demo", "1.0.0"))},
-		{"java group", packagecloud.Bytes("app-1.0.jar", packagefiletest.Jar("com.a", "app", "1.0")), packagecloud.Bytes("app-1.0.jar", packagefiletest.Jar("com.b", "app", "1.0"))},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			f := setup(t)
-			for _, content := range []packagecloud.Content{c.first, c.second} {
-				if _, err := f.repo.Upload(t.Context(), content, &packagecloud.UploadOptions{IfExists: packagecloud.Replace}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			f.stored(t, 2)
-		})
-	}
-}
-
-// Nor does it delete one of whose scope the new archive says nothing.
-func TestIfExists_ReplaceNeedsToKnowTheScope(t *testing.T) {
-	f := setup(t)
-	if err := f.srv.AddPackage("main", "node/1", "demo-1.0.0.tgz", packagefiletest.Node("demo", "1.0.0")); err != nil {
-		t.Fatal(err)
-	}
-	f.srv.ResetRequests()
-	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes("demo-1.0.0.tgz", []byte("no archive")), &packagecloud.UploadOptions{Type: "node", IfExists: packagecloud.Replace})
-	if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("DELETE")) != 0 {
-		t.Errorf("%d deletions: %v", len(f.requests("DELETE")), err)
-	}
-	f.stored(t, 1)
-}
-
-// Alpine packages of several architectures have one name and one address.
-func TestIfExists_AlpinePackageOfAnotherArchitectureIsNotIt(t *testing.T) {
-	const name = "jake-1.0.1-r2.apk"
-	content := func(arch string) packagecloud.Content {
-		return packagecloud.Bytes(name, packagefiletest.Alpine("jake", "1.0.1-r2", arch))
-	}
-	alpine := func(what packagecloud.IfExists) *packagecloud.UploadOptions {
-		return &packagecloud.UploadOptions{Distribution: "alpine/v3.20", IfExists: what}
-	}
-	for _, what := range []packagecloud.IfExists{packagecloud.Skip, packagecloud.Replace} {
-		f := setup(t)
-		if _, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(what)); err != nil {
-			t.Fatal(err)
-		}
-		// The server judges.
-		_, err := f.repo.Upload(t.Context(), content("aarch64"), alpine(what))
-		if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("POST")) != 2 || len(f.requests("DELETE")) != 0 {
-			t.Errorf("%d: %v", what, err)
-		}
-	}
-	// Where both are there, their address means either.
-	f := setup(t)
-	if _, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(packagecloud.Fail)); err != nil {
-		t.Fatal(err)
-	}
-	const item = `{"filename":"` + name + `","distro_version":"alpine/v3.20","type":"alpine","created_at":"2026-01-0%d"}`
-	f.srv.Inject(packagecloudtest.Fault{Path: "/api/v1/repos/*/*/search.json", Skip: 1, Status: 200, ContentType: "application/json", Body: "[" + fmt.Sprintf(item, 1) + "," + fmt.Sprintf(item, 2) + "]"})
-	_, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(packagecloud.Replace))
-	if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("DELETE")) != 0 {
-		t.Errorf("one of two is replaced: %v", err)
 	}
 }
 

@@ -131,7 +131,7 @@ func (u *upload) lookUp(ctx context.Context, refusal error) (*Package, error) {
 		}
 		if pkg != nil {
 			found, err := u.judge(ctx, pkg, refusal)
-			if !u.late() || !errors.Is(err, ErrExists) {
+			if u.options.IfExists != Replace || !errors.Is(err, ErrExists) {
 				return found, err
 			}
 			other = err // what Replace may have to delete

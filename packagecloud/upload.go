@@ -39,19 +39,24 @@ const (
 	// file is sent, and found by its checksum when it was refused. Other
 	// content is ErrExists, and so is a package without a checksum.
 	Skip
-	// Replace deletes it first. It makes sure that the new content and its
-	// source files can be read before it does, and an error after it says what
-	// is gone. An npm package is replaced only if the scope can be
-	// read in its content, for which the reader has to be an io.ReaderAt, and an
-	// Alpine one only if no other architecture has a file of its name.
+	// Replace puts the new package in the place of the old one. It sends the new one
+	// first. Only when the server refuses it as a duplicate, and for no other reason,
+	// does it delete the old one and send the new one again: a changed file is sent
+	// twice. If the old one has the same checksum, nothing is deleted, and the
+	// package is returned with Existed set.
 	//
-	// Where the content doesn't tell its name, as that of a deb with a control.tar.xz
-	// or control.tar.zst, or of any reader that is no io.ReaderAt, the file's name may
-	// be another package's. Then nothing is deleted unless the server refuses the new
-	// package as a duplicate, so that it is sent twice; what is deleted is the one
-	// with the same checksum, else the one with the file's name. A file that is called
-	// after one version and holds another, both of which are there, may so cost the
-	// first; the error says that it is gone.
+	// The package in the way is the one that the content tells. The server keeps the
+	// file names of python, java, alpine, helm and anyfile packages: of these it is the
+	// one with the same file name in the same place, and of java packages in the same
+	// group. Where neither tells, nothing is deleted, and the error is ErrExists, which
+	// says what to do. That is so for a deb with a control.tar.xz or control.tar.zst
+	// without UploadOptions.Decompressors, for an npm package whose scope can't be
+	// read, for an Alpine package of whose file name there are several architectures,
+	// for content that is damaged, and mostly for a reader that is no io.ReaderAt.
+	//
+	// There is no package between the deletion and the second upload. Where the old one
+	// was npm's "latest", that tag moves. The server may still refuse the new package
+	// after the deletion: the error then says that the old one is gone.
 	Replace
 )
 
@@ -89,8 +94,12 @@ type upload struct {
 	names []string // under which the server may list it
 	scope string   // of an npm package
 	group string   // of a Java archive; empty if it doesn't tell
-	told  bool     // by the content; else by the file's name
-	guess bool     // the server names it by its content, which couldn't be read
+
+	looked    bool     // into the content, which may have told nothing
+	damaged   bool     // the content was looked into, and is no package of the type
+	told      bool     // what it is, by the content; else by the file's name
+	canonical []string // the names that the content tells, where the server gives it one
+	artifact  string   // of a Java archive: artifact-version, as its file should be called
 
 	architecture string // of an Alpine package; empty if it doesn't tell
 
@@ -179,6 +188,8 @@ func (u *upload) inspect(ctx context.Context) error {
 		}
 		defer u.content.keep(r)
 		at = readerAt(watch, r)
+		_, blind := at.(*strings.Reader)
+		u.looked = !blind
 	}
 	info, err := packagefile.Read(u.content.Name, u.options.Type, at, u.content.Size)
 	if err := ended(watch.ctx); err != nil {
@@ -188,7 +199,6 @@ func (u *upload) inspect(ctx context.Context) error {
 		return fmt.Errorf("packagecloud: %s: %s; set UploadOptions.Type: %w", u.content.Name, strings.TrimPrefix(err.Error(), "packagefile: "), ErrInvalid)
 	}
 	u.typ = info.Type
-	u.guess = !packagefile.KeepsName(u.typ)
 	// A package that can't be read is the server's to judge.
 	if err == nil {
 		u.scope, u.group = info.Scope, info.Group
@@ -196,18 +206,42 @@ func (u *upload) inspect(ctx context.Context) error {
 		if info.FromContent && u.typ == packagefile.Alpine {
 			u.architecture = info.Architecture
 		}
-		switch name := info.FileName(); {
-		case name == "":
-		case info.FromContent && filepath.Ext(name) == filepath.Ext(u.content.Name): // what is there under the local name is another package
-			u.names, u.guess = []string{name}, false
-		case name != u.content.Name:
-			u.names = append(u.names, name)
+		if info.FromContent {
+			u.artifact = info.Name + "-" + info.Version
 		}
+		u.nameAfter(info)
 	}
-	if group, _, ok := strings.Cut(u.options.Coordinates, ":"); ok {
-		u.group = group
+	switch {
+	case !u.looked || u.told || u.typ == packagefile.Anyfile:
+	case u.typ == packagefile.Java: // not all tell their coordinates
+		u.damaged = !packagefile.IsZip(at, u.content.Size)
+	default:
+		u.damaged = true
+	}
+	if part := strings.Split(u.options.Coordinates, ":"); len(part) == 3 {
+		u.group, u.artifact = part[0], part[1]+"-"+part[2]
 	}
 	return nil
+}
+
+// nameAfter notes under which names the server may list the package.
+func (u *upload) nameAfter(info packagefile.Info) {
+	name, ext := info.FileName(), filepath.Ext(u.content.Name)
+	if name == "" {
+		return
+	}
+	if info.FromContent {
+		u.canonical = []string{name}
+		if other := strings.TrimSuffix(name, filepath.Ext(name)) + ext; other != name {
+			u.canonical = append(u.canonical, other) // such as .udeb
+		}
+	}
+	switch {
+	case info.FromContent && filepath.Ext(name) == ext: // what is there under the local name is another package
+		u.names = u.canonical
+	case name != u.content.Name:
+		u.names = append(u.names, name)
+	}
 }
 
 func (u *upload) run(ctx context.Context) (*Package, error) {

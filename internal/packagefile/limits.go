@@ -157,6 +157,12 @@ func openZip(r io.ReaderAt, size int64) (*zip.Reader, bool) {
 	return z, true
 }
 
+// IsZip reports whether r is a zip archive, such as a .jar, with its directory.
+func IsZip(r io.ReaderAt, size int64) bool {
+	_, ok := openZip(r, size)
+	return ok
+}
+
 func readZipFile(f *zip.File) ([]byte, bool) {
 	rc, err := f.Open()
 	if err != nil {

@@ -1,0 +1,612 @@
+package packagecloud_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
+	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
+)
+
+// sample is a package of a type, in two builds.
+type sample struct {
+	file, old, new string
+	options        packagecloud.UploadOptions
+}
+
+// samples has one of every type but dsc, which has source files. What is added to
+// each is no part of its metadata.
+func samples() map[string]sample {
+	const page = "x-1.0.html"
+	make := func(file string, content []byte, add string, options packagecloud.UploadOptions) sample {
+		return sample{file, string(content), string(content) + add, options}
+	}
+	gz := string(packagefiletest.Gzip([]byte("more")))
+	zip := func(files ...packagefiletest.File) string { return string(packagefiletest.Zip(files...)) }
+	jammy := packagecloud.UploadOptions{Distribution: "ubuntu/jammy"}
+	return map[string]sample{
+		"deb":     {demo, string(newDemo), string(packagefiletest.Deb("demo", "1.0", "amd64", "Section: misc")), jammy},
+		"rpm":     make("demo-1.0-1.x86_64.rpm", packagefiletest.RPM("demo", "1.0", "1", "x86_64"), "more", packagecloud.UploadOptions{Distribution: "el/9"}),
+		"gem":     make("demo-1.0.gem", packagefiletest.Gem("demo", "1.0"), strings.Repeat("\x00", 512), packagecloud.UploadOptions{}),
+		"node":    make("demo-1.0.tgz", packagefiletest.Node("@acme/demo", "1.0.0"), gz, packagecloud.UploadOptions{}),
+		"sdist":   make("demo-1.0.tar.gz", packagefiletest.Sdist("demo", "1.0"), gz, packagecloud.UploadOptions{}),
+		"alpine":  make("demo-1.0-r0.apk", packagefiletest.Alpine("demo", "1.0-r0", "x86_64"), gz, packagecloud.UploadOptions{Distribution: "alpine/v3.20"}),
+		"helm":    make("demo-1.0.tgz", packagefiletest.Helm("demo", "1.0"), gz, packagecloud.UploadOptions{Type: "helm"}),
+		"anyfile": make(page, []byte("old"), "er", packagecloud.UploadOptions{Type: "anyfile"}),
+		"wheel": {
+			"demo-1.0-py3-none-any.whl", string(packagefiletest.Wheel("demo", "1.0")),
+			zip(packagefiletest.File{Name: "demo/more.py"}, packagefiletest.File{Name: "demo-1.0.dist-info/METADATA", Content: packagefiletest.Metadata("demo", "1.0")}), packagecloud.UploadOptions{},
+		},
+		"jar": {
+			"demo-1.0.jar", zip(packagefiletest.File{Name: "old.class"}), zip(packagefiletest.File{Name: "new.class"}),
+			packagecloud.UploadOptions{Coordinates: "com.acme:demo:1.0"},
+		},
+	}
+}
+
+// push uploads content under the sample's name.
+func (s sample) push(t *testing.T, f *fixture, content string, mode packagecloud.IfExists) (*packagecloud.Package, error) {
+	t.Helper()
+	options := s.options
+	options.IfExists = mode
+	return f.repo.Upload(t.Context(), packagecloud.Bytes(s.file, []byte(content)), &options)
+}
+
+// strict starts a server that refuses what can't be read, as real services do, and
+// stores the old build.
+func (s sample) strict(t *testing.T) *fixture {
+	t.Helper()
+	f := setupServer(t, &packagecloudtest.Options{Strict: true, SettleDelay: -1}, nil)
+	if _, err := s.push(t, f, s.old, packagecloud.Fail); err != nil {
+		t.Fatal(err)
+	}
+	f.srv.ResetRequests()
+	return f
+}
+
+// changes are the methods of the requests that change something, in order.
+func (f *fixture) changes() string {
+	var methods []string
+	for _, r := range f.requests("") {
+		if r.Method != "GET" {
+			methods = append(methods, r.Method)
+		}
+	}
+	return strings.Join(methods, ", ")
+}
+
+// holds fails the test unless the server stores this content alone.
+func (f *fixture) holds(t *testing.T, content string) {
+	t.Helper()
+	if have, want := f.stored(t, 1)[0].SHA256, fmt.Sprintf("%x", sha256.Sum256([]byte(content))); have != want {
+		t.Errorf("the server stores other content than it should")
+	}
+}
+
+// Guarantee U3.
+func TestReplace_SendsThenDeletesThenSendsAgain(t *testing.T) {
+	for name, s := range samples() {
+		t.Run(name, func(t *testing.T) {
+			f := s.strict(t)
+			if pkg, err := s.push(t, f, s.new, packagecloud.Replace); err != nil || pkg.Existed {
+				t.Fatalf("%+v, %v", pkg, err)
+			}
+			if got := f.changes(); got != "POST, DELETE, POST" {
+				t.Errorf("the requests were %s", got)
+			}
+			f.holds(t, s.new)
+		})
+	}
+}
+
+// Guarantee U3.
+func TestReplace_SameChecksumIsSuccess(t *testing.T) {
+	for name, s := range samples() {
+		if name == "alpine" || name == "jar" {
+			continue // the server gives no checksum
+		}
+		t.Run(name, func(t *testing.T) {
+			f := s.strict(t)
+			if pkg, err := s.push(t, f, s.old, packagecloud.Replace); err != nil || !pkg.Existed {
+				t.Fatalf("%+v, %v", pkg, err)
+			}
+			if got := f.changes(); got != "POST" {
+				t.Errorf("the requests were %s", got)
+			}
+			f.holds(t, s.old)
+		})
+	}
+}
+
+func TestReplace_NothingInTheWayIsSentOnce(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/focal", demo, newDemo)
+	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace)); err != nil || f.changes() != "POST" {
+		t.Errorf("the requests were %s: %v", f.changes(), err)
+	}
+	f.stored(t, 2)
+}
+
+// An error page, or a download that broke off, has a package's name. Some servers
+// compare names before they look at the content.
+//
+// Guarantee U3.
+func TestReplace_DamagedContentDeletesNothing(t *testing.T) {
+	const duplicate = `{"filename":["has already been taken"]}`
+	for name, s := range samples() {
+		if name == "anyfile" {
+			continue // anything is one
+		}
+		for what, damaged := range map[string]string{"page": "<html>502 Bad Gateway</html>\n", "cut off": s.new[:len(s.new)/20]} {
+			for _, first := range []string{"content", "name"} {
+				t.Run(name+", "+what+", the server looks at the "+first+" first", func(t *testing.T) {
+					f := s.strict(t)
+					want := packagecloud.ErrInvalid
+					if first == "name" {
+						f.srv.Inject(packagecloudtest.Fault{Method: "POST", Status: 422, ContentType: "application/json", Body: duplicate})
+						want = packagecloud.ErrExists
+					}
+					s.options.Type = map[string]string{"sdist": "python", "wheel": "python", "jar": "java"}[name]
+					if s.options.Type == "" {
+						s.options.Type = name
+					}
+					_, err := s.push(t, f, damaged, packagecloud.Replace)
+					f.want(t, err, want)
+					if strings.Contains(err.Error(), "upload it again") {
+						t.Errorf("a repeat changes nothing: %v", err)
+					}
+					if got := f.changes(); got != "POST" {
+						t.Errorf("the requests were %s", got)
+					}
+					f.holds(t, s.old)
+				})
+			}
+		}
+	}
+}
+
+// Guarantee U3.
+func TestReplace_DeletesOnlyIfEveryMessageSaysDuplicate(t *testing.T) {
+	exists, paid := packagecloud.ErrExists, packagecloud.ErrPaymentRequired
+	for body, test := range map[string]struct {
+		deletes bool
+		is, not error
+	}{
+		`{"filename":["has already been taken"]}`:                                                               {deletes: true},
+		`{"filename":"Has Already Been Taken"}`:                                                                 {deletes: true},
+		`{"error":["has already been taken"]}`:                                                                  {deletes: true},
+		`{"repository":["Validation failed: Full name already exists."]}`:                                       {deletes: true},
+		`{"filename":["has already been taken"],"repository":["Full name already exists"],"plan_id":null}`:      {deletes: true},
+		`{"repository":["Validation failed: Filename has already been taken, Full name already exists."]}`:      {deletes: true},
+		`{"filename":["has already been taken"],"plan":["Upgrade to add more packages!"]}`:                      {is: exists, not: paid},
+		`{"repository":["Validation failed: Full name already exists, Plan Upgrade to add more packages!"]}`:    {is: exists, not: paid},
+		`{"error":["has already been taken","payment required"]}`:                                               {is: exists, not: paid},
+		`{"filename":["has already been taken"],"package_file":["is not a valid deb package"]}`:                 {is: exists},
+		`{"filename":["has already been taken","is invalid"]}`:                                                  {is: exists},
+		`{"repository":["Validation failed: Full name already exists., Version is invalid"]}`:                   {is: exists},
+		`{"repository":["VALIDATION FAILED: Version is invalid, Full name already exists"]}`:                    {is: exists},
+		`{"package_file":["is damaged"],"package_file":["has already been taken"]}`:                             {is: exists},
+		`{"filename":["has already been taken"],"errors":{"package_file":["is damaged"]}}`:                      {is: exists},
+		`{"filename":["has already been taken",["is damaged"]]}`:                                                {is: exists},
+		`{"errors":{"plan":["has already been taken"]},"filename":["has already been taken"]}`:                  {is: exists},
+		`{"filename":[` + strings.Repeat(`"has already been taken",`, 400) + `"is damaged"]}`:                   {is: exists},
+		`{"filename":["has already been taken"],` + strings.Repeat(`"a":["already exists"],`, 50) + `"z":"no"}`: {is: exists},
+	} {
+		s := samples()["deb"]
+		f := s.strict(t)
+		f.srv.Inject(packagecloudtest.Fault{Method: "POST", Status: 422, ContentType: "application/json", Body: body})
+		_, err := s.push(t, f, s.new, packagecloud.Replace)
+		if test.deletes {
+			if err != nil || f.changes() != "POST, DELETE, POST" {
+				t.Errorf("%.200s: the requests were %s: %v", body, f.changes(), err)
+			}
+			continue
+		}
+		if !errors.Is(err, test.is) || test.not != nil && !errors.Is(err, test.not) || f.changes() != "POST" {
+			t.Errorf("%.200s: the requests were %s: %v", body, f.changes(), err)
+		}
+		f.holds(t, s.old)
+	}
+}
+
+// The old package is gone then, and nothing has its place.
+//
+// Guarantee U3.
+func TestReplace_RefusalAfterTheDeletionSaysThatTheOldOneIsGone(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault  packagecloudtest.Fault
+		is     error
+		says   string
+		repeat bool // may help
+	}{
+		"invalid":   {packagecloudtest.Fault{Status: 422, Body: `{"repository":["no"]}`}, packagecloud.ErrInvalid, "mend what the server says, or upload the old file", false},
+		"plan":      {packagecloudtest.Fault{Status: 402}, packagecloud.ErrPaymentRequired, "mend what the server says, or upload the old file", false},
+		"quota":     {packagecloudtest.Fault{Status: 429, ContentType: "text/html", Body: "Bandwidth or Storage Limit Exceeded"}, packagecloud.ErrQuota, "mend what the server says", false},
+		"duplicate": {packagecloudtest.Fault{Status: 422, Body: `{"filename":["has already been taken"]}`}, packagecloud.ErrExists, "another package has the place", false},
+		"busy":      {packagecloudtest.Fault{Status: 429, Header: http.Header{"Retry-After": {"3600"}}}, nil, "upload it again", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := samples()["deb"]
+			f := s.strict(t)
+			test.fault.Method, test.fault.Skip = "POST", 1
+			if test.fault.ContentType == "" {
+				test.fault.ContentType = "application/json"
+			}
+			f.srv.Inject(test.fault)
+			_, err := s.push(t, f, s.new, packagecloud.Replace)
+			if err == nil || test.is != nil && !errors.Is(err, test.is) {
+				t.Fatalf("the error is %v", err)
+			}
+			if text := err.Error(); !strings.Contains(text, "the old "+demo+" was deleted") || !strings.Contains(text, test.says) || strings.Contains(text, "upload it again") != test.repeat {
+				t.Errorf("the error is %v", err)
+			}
+			f.stored(t, 0)
+		})
+	}
+}
+
+// The server names the archive by its coordinates, where its file is called otherwise.
+//
+// Guarantee U3.
+func TestReplace_ArchiveCalledAfterOtherCoordinatesDeletesNothing(t *testing.T) {
+	s := samples()["jar"]
+	f := s.strict(t)
+	s.options.Coordinates = "com.acme:other:2.0"
+	if _, err := s.push(t, f, "PK", packagecloud.Fail); err != nil { // stored as other-2.0.jar
+		t.Fatal(err)
+	}
+	f.srv.ResetRequests()
+	_, err := s.push(t, f, s.new, packagecloud.Replace)
+	f.want(t, err, packagecloud.ErrExists)
+	if f.changes() != "POST" {
+		t.Errorf("the requests were %s", f.changes())
+	}
+	f.stored(t, 2)
+}
+
+// A reader that can't be looked into has the name of its file alone.
+func TestReplace_ContentThatCannotBeLookedIntoDeletesNothing(t *testing.T) {
+	for name, s := range samples() {
+		f := s.strict(t)
+		options := s.options
+		options.IfExists = packagecloud.Replace
+		options.Type = map[string]string{"node": "node", "sdist": "python"}[name]
+		if options.Type == "" {
+			options.Type = s.options.Type
+		}
+		if name == "alpine" {
+			options.Type = "alpine"
+		}
+		content := packagecloud.Content{Name: s.file, Size: int64(len(s.new)), Open: func() (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(strings.NewReader(s.new))), nil
+		}}
+		_, err := f.repo.Upload(t.Context(), content, &options)
+		switch name {
+		case "deb", "rpm", "gem", "node":
+			f.want(t, err, packagecloud.ErrExists)
+			if f.changes() != "POST" || !strings.Contains(err.Error(), "use File, Bytes or ReaderAt") {
+				t.Errorf("%s: the requests were %s: %v", name, f.changes(), err)
+			}
+			f.holds(t, s.old)
+		default: // the server keeps the name
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			f.holds(t, s.new)
+		}
+	}
+}
+
+func TestReplace_DeletionThatIsRefusedLeavesTheOldPackage(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, []byte("old"))
+	f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", Status: 402, Times: -1})
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
+	f.want(t, err, packagecloud.ErrPaymentRequired)
+	if !strings.Contains(err.Error(), "not replaced") || len(f.requests("POST")) != 1 {
+		t.Errorf("the error is %v", err)
+	}
+	f.stored(t, 1)
+}
+
+func TestReplace_WithAFileThatCannotBeReadDeletesNothing(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, []byte("old"))
+	broken := errors.New("disk on fire")
+	opens := 0
+	good := packagecloud.Bytes(demo, newDemo)
+	content := packagecloud.Content{Name: demo, Size: good.Size, Open: func() (io.ReadCloser, error) {
+		if opens++; opens > 1 { // the first looks into the package and is sent
+			return io.NopCloser(&failing{broken}), nil
+		}
+		return good.Open()
+	}}
+	_, err := f.repo.Upload(t.Context(), content, ifExists(packagecloud.Replace))
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "nothing was replaced") {
+		t.Errorf("the error is %v", err)
+	}
+	if len(f.requests("DELETE")) != 0 || len(f.requests("POST")) != 1 {
+		t.Errorf("the requests were %+v", f.requests(""))
+	}
+	f.stored(t, 1)
+}
+
+func TestReplace_WithASourceFileThatCannotBeReadDeletesNothing(t *testing.T) {
+	dsc, files := packagefiletest.DSC("demo", "1.0-1")
+	options := &packagecloud.UploadOptions{Distribution: "ubuntu/jammy"}
+	for _, file := range files {
+		options.SourceFiles = append(options.SourceFiles, packagecloud.Bytes(file.Name, []byte(file.Content)))
+	}
+	f := setup(t)
+	upload := func() error {
+		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes("demo_1.0-1.dsc", dsc), options)
+		return err
+	}
+	if err := upload(); err != nil {
+		t.Fatal(err)
+	}
+	options.IfExists = packagecloud.Replace
+	good := options.SourceFiles[1]
+	for want, bad := range map[error]packagecloud.Content{
+		fs.ErrPermission:               {Name: good.Name, Size: good.Size, Open: func() (io.ReadCloser, error) { return nil, fs.ErrPermission }},
+		packagecloud.ErrContentChanged: {Name: good.Name, Size: good.Size + 1, Open: good.Open},
+		packagecloud.ErrNotReplayable:  packagecloud.Reader(good.Name, strings.NewReader("x"), 1),
+	} {
+		options.SourceFiles[1] = bad
+		f.want(t, upload(), want)
+		if n := len(f.requests("DELETE")); n != 0 {
+			t.Errorf("%v: %d deletions", want, n)
+		}
+		f.stored(t, 1)
+	}
+	options.SourceFiles[1] = good
+	if err := upload(); err != nil {
+		t.Error(err)
+	}
+	f.stored(t, 1)
+}
+
+func TestReplace_LeavesAPackageOfAnotherTypeWithTheSameBytes(t *testing.T) {
+	gem := packagefiletest.Gem("demo", "1.0")
+	sum := sha256.Sum256(gem)
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == "GET" && r.URL.Query().Get("q") != "":
+			io.WriteString(w, "[]")
+		case r.Method == "GET":
+			io.WriteString(w, `[{"filename":"backup-1.0.bin","type":"anyfile","distro_version":"anyfile/1","sha256sum":"`+hex.EncodeToString(sum[:])+`","destroy_url":"/api/v1/repos/acme/main/anyfile/1/backup-1.0.bin"}]`)
+		case r.Method == "DELETE":
+			t.Errorf("%s is deleted", r.URL.Path)
+			io.WriteString(w, "{}")
+		default:
+			io.Copy(io.Discard, r.Body)
+			w.WriteHeader(422)
+			io.WriteString(w, `{"filename":["has already been taken"]}`)
+		}
+	})
+	_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes("demo-1.0.gem", gem), &packagecloud.UploadOptions{IfExists: packagecloud.Replace})
+	if !errors.Is(err, packagecloud.ErrExists) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// The list lags behind, and what was uploaded is not stored.
+func TestReplace_PackageThatIsStillListedIsNotTheNewOne(t *testing.T) {
+	posts := 0
+	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "distributions.json"):
+			io.WriteString(w, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+		case r.Method == "GET":
+			io.WriteString(w, `[{"filename":"`+demo+`","type":"deb","distro_version":"ubuntu/jammy","sha256sum":"`+strings.Repeat("0", 64)+`","created_at":"2020-01-24T05:35:34.000Z"}]`)
+		case r.Method == "DELETE":
+			io.WriteString(w, "{}")
+		default:
+			io.Copy(io.Discard, r.Body)
+			switch posts++; posts {
+			case 1:
+				w.WriteHeader(422)
+				io.WriteString(w, `{"filename":["has already been taken"]}`)
+				return
+			case 2:
+				panic(http.ErrAbortHandler)
+			}
+			w.WriteHeader(201)
+			io.WriteString(w, `{"filename":"`+demo+`"}`)
+		}
+	})
+	if _, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace)); err != nil || posts != 3 {
+		t.Errorf("%d uploads, %v", posts, err)
+	}
+}
+
+// What a deb of today holds can't be read without a decompressor, and its file may be
+// called after another version. The server reads it.
+//
+// Guarantee U3.
+func TestReplace_ContentThatTellsNothingDeletesNothing(t *testing.T) {
+	const next = "demo_2.0_amd64.deb"
+	deb := packagefiletest.Ar(packagefiletest.File{Name: "debian-binary", Content: "2.0\n"}, packagefiletest.File{Name: "control.tar.xz", Content: "\xfd7zXZ"})
+	digest := sha256.Sum256(deb)
+	ours, theirs := hex.EncodeToString(digest[:]), strings.Repeat("0", 64)
+	for name, test := range map[string]struct {
+		holds   string            // what the server reads in it
+		there   map[string]string // the checksums of what is published
+		lose    string            // "answer" and "request" get lost, once
+		changes string
+		err     error
+	}{
+		"nothing is there":                     {holds: demo, changes: "POST"},
+		"the package is there":                 {holds: demo, there: map[string]string{demo: theirs}, changes: "POST", err: packagecloud.ErrExists},
+		"another version is there":             {holds: next, there: map[string]string{demo: theirs}, changes: "POST"},
+		"both are there":                       {holds: next, there: map[string]string{demo: theirs, next: theirs}, changes: "POST", err: packagecloud.ErrExists},
+		"both are there, and it is sent again": {holds: next, there: map[string]string{demo: theirs, next: ours}, changes: "POST"},
+		"the answer gets lost":                 {holds: next, there: map[string]string{demo: theirs}, lose: "answer", changes: "POST, POST"},
+		"the request gets lost":                {holds: demo, there: map[string]string{demo: theirs}, lose: "request", changes: "POST, POST", err: packagecloud.ErrExists},
+	} {
+		var changes []string
+		there := map[string]string{}
+		maps.Copy(there, test.there)
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "distributions.json"):
+				io.WriteString(w, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+			case r.Method == "GET":
+				var items []string
+				for file, sum := range there {
+					if strings.Contains(file, r.URL.Query().Get("q")) {
+						items = append(items, `{"filename":"`+file+`","type":"deb","distro_version":"ubuntu/jammy","sha256sum":"`+sum+`","destroy_url":"/api/v1/repos/acme/main/ubuntu/jammy/`+file+`"}`)
+					}
+				}
+				io.WriteString(w, "["+strings.Join(items, ",")+"]")
+			case r.Method == "DELETE":
+				changes = append(changes, "DELETE "+path.Base(r.URL.Path))
+				delete(there, path.Base(r.URL.Path))
+				io.WriteString(w, "{}")
+			default:
+				io.Copy(io.Discard, r.Body)
+				changes = append(changes, "POST")
+				lose := len(changes) == 1 && test.lose != ""
+				if there[test.holds] != "" && !lose {
+					w.WriteHeader(422)
+					io.WriteString(w, `{"filename":["has already been taken"]}`)
+					return
+				}
+				if test.lose != "request" || !lose {
+					there[test.holds] = ours
+				}
+				if lose {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(201)
+				io.WriteString(w, `{"filename":"`+test.holds+`"}`)
+			}
+		})
+		pkg, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, deb), ifExists(packagecloud.Replace))
+		if got := strings.Join(changes, ", "); got != test.changes {
+			t.Errorf("%s: the requests were %s; want %s", name, got, test.changes)
+		}
+		if !errors.Is(err, test.err) || err == nil && pkg.Filename != test.holds || err != nil && !strings.Contains(err.Error(), "set UploadOptions.Decompressors") {
+			t.Errorf("%s: %+v, %v", name, pkg, err)
+		}
+	}
+}
+
+func TestReplace_SaysIfItDeletedAnotherPackageThanItStored(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, []byte("old"))
+	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Skip: 1, Status: 201, ContentType: "application/json", Body: `{"filename":"demo_1.0-1_amd64.deb"}`})
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
+	if err == nil || !strings.Contains(err.Error(), "the old "+demo+" was deleted") || !strings.Contains(err.Error(), "demo_1.0-1_amd64.deb") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestReplace_WhoseDeletionMayBeDoneSaysSo(t *testing.T) {
+	for name, second := range map[string]func(r *http.Request) (*http.Response, error){
+		"401": func(r *http.Request) (*http.Response, error) { return reply(r, 401, "{}"), nil },
+		"402": func(r *http.Request) (*http.Response, error) { return reply(r, 402, "{}"), nil },
+		"no connection": func(r *http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+		},
+		"500 for ever": func(r *http.Request) (*http.Response, error) { return reply(r, 500, ""), nil },
+	} {
+		deletions := 0
+		f := setup(t, packagecloud.WithRotationWait(0), packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Method == "DELETE" {
+				if deletions++; deletions > 1 {
+					return second(r)
+				}
+			}
+			return http.DefaultTransport.RoundTrip(r)
+		})}))
+		pkg := f.add(t, "ubuntu/jammy", demo, []byte("old"))
+		f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", LoseAnswer: true})
+		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
+		f.want(t, err, packagecloud.ErrUnknownOutcome)
+		if !strings.Contains(err.Error(), "may be deleted, and nothing was sent in its place") || len(f.requests("POST")) != 1 {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+		deletions = 0
+		f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", LoseAnswer: true})
+		f.want(t, f.repo.Delete(t.Context(), pkg), packagecloud.ErrUnknownOutcome)
+	}
+}
+
+func TestReplace_LeavesThePackageOfAnotherScopeOrGroup(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		first, second packagecloud.Content
+	}{
+		{"npm scope", packagecloud.Bytes("demo-1.0.0.tgz", packagefiletest.Node("@a/demo", "1.0.0")), packagecloud.Bytes("demo-1.0.0.tgz", packagefiletest.Node("@b/demo", "1.0.0"))},
+		{"java group", packagecloud.Bytes("app-1.0.jar", packagefiletest.Jar("com.a", "app", "1.0")), packagecloud.Bytes("app-1.0.jar", packagefiletest.Jar("com.b", "app", "1.0"))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := setup(t)
+			for _, content := range []packagecloud.Content{c.first, c.second} {
+				if _, err := f.repo.Upload(t.Context(), content, &packagecloud.UploadOptions{IfExists: packagecloud.Replace}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.stored(t, 2)
+		})
+	}
+}
+
+// Nor does it delete one of whose scope the new archive says nothing.
+func TestReplace_NeedsToKnowTheScope(t *testing.T) {
+	f := setup(t)
+	if err := f.srv.AddPackage("main", "node/1", "demo-1.0.0.tgz", packagefiletest.Node("demo", "1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	f.srv.ResetRequests()
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes("demo-1.0.0.tgz", []byte("no archive")), &packagecloud.UploadOptions{Type: "node", IfExists: packagecloud.Replace})
+	if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("DELETE")) != 0 {
+		t.Errorf("%d deletions: %v", len(f.requests("DELETE")), err)
+	}
+	f.stored(t, 1)
+}
+
+// Alpine packages of several architectures have one name and one address.
+func TestReplace_AlpinePackageOfAnotherArchitectureIsNotIt(t *testing.T) {
+	const name = "jake-1.0.1-r2.apk"
+	content := func(arch string) packagecloud.Content {
+		return packagecloud.Bytes(name, packagefiletest.Alpine("jake", "1.0.1-r2", arch))
+	}
+	alpine := func(what packagecloud.IfExists) *packagecloud.UploadOptions {
+		return &packagecloud.UploadOptions{Distribution: "alpine/v3.20", IfExists: what}
+	}
+	for _, what := range []packagecloud.IfExists{packagecloud.Skip, packagecloud.Replace} {
+		f := setup(t)
+		if _, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(what)); err != nil {
+			t.Fatal(err)
+		}
+		// The server judges.
+		_, err := f.repo.Upload(t.Context(), content("aarch64"), alpine(what))
+		if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("POST")) != 2 || len(f.requests("DELETE")) != 0 {
+			t.Errorf("%d: %v", what, err)
+		}
+	}
+	// Where both are there, their address means either.
+	f := setup(t)
+	if _, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(packagecloud.Fail)); err != nil {
+		t.Fatal(err)
+	}
+	const item = `{"filename":"` + name + `","distro_version":"alpine/v3.20","type":"alpine","created_at":"2026-01-0%d"}`
+	f.srv.Inject(packagecloudtest.Fault{Path: "/api/v1/repos/*/*/search.json", Status: 200, ContentType: "application/json", Body: "[" + fmt.Sprintf(item, 1) + "," + fmt.Sprintf(item, 2) + "]"})
+	_, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(packagecloud.Replace))
+	if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("DELETE")) != 0 {
+		t.Errorf("one of two is replaced: %v", err)
+	}
+}
