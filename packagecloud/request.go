@@ -105,6 +105,7 @@ func (c *Client) resolve(ctx context.Context, address string) (*url.URL, error) 
 		return nil, errors.New("packagecloud: a URL of the server is malformed")
 	}
 	u.User, u.Fragment = nil, ""
+	lowered(u)
 	if u.IsAbs() {
 		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return nil, errors.New("packagecloud: a URL of the server has an unknown scheme")
@@ -301,7 +302,7 @@ func redirect(r request, from *url.URL, location string, hop int) (*url.URL, err
 		return nil, fmt.Errorf("%w from https to %s on %s", errRedirect, to.Scheme, to.Host)
 	}
 	to.User = nil
-	return to, nil
+	return lowered(to), nil
 }
 
 func (c *Client) newRequest(watch *watchdog, r request, target *url.URL) (*http.Request, error) {

@@ -119,7 +119,7 @@ func (c *Client) secured(ctx context.Context, u *url.URL) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	if base.Scheme == "https" && strings.EqualFold(u.Hostname(), base.Hostname()) && (port(u) == "80" || port(u) == port(base)) {
+	if base.Scheme == "https" && sameHost(u, base) && (port(u) == "80" || port(u) == port(base)) {
 		u.Scheme, u.Host = base.Scheme, base.Host
 	} else if !isLoopback(u.Hostname()) {
 		return nil, fmt.Errorf("packagecloud: the server gives an address at http://%s, where all could be read on the way; have it give https addresses, or allow it with WithInsecureHTTP", shorten(u.Host, 200))

@@ -144,7 +144,7 @@ func parseBaseURL(s, origin string, insecure bool) (*url.URL, error) {
 		return nil, fmt.Errorf("%s would send the token in the clear to %s; use https, or WithInsecureHTTP to allow it", what, u.Host)
 	}
 	// User info would be a credential: the token comes from the source.
-	clean := &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: u.Path, RawPath: u.RawPath}
+	clean := &url.URL{Scheme: u.Scheme, Host: lowerASCII(u.Host), Path: u.Path, RawPath: u.RawPath}
 	return clean.JoinPath("/").JoinPath("."), nil
 }
 
@@ -167,12 +167,12 @@ func isLoopback(host string) bool {
 	if ip := net.ParseIP(host); ip != nil {
 		return ip.IsLoopback()
 	}
-	return strings.EqualFold(host, "localhost")
+	return lowerASCII(host) == "localhost"
 }
 
 // sameOrigin compares scheme, host and port.
 func sameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+	return a.Scheme == b.Scheme && sameHost(a, b) && port(a) == port(b)
 }
 
 func port(u *url.URL) string {
@@ -407,6 +407,7 @@ func (e *unsentError) Unwrap() error { return e.err }
 // it is a replay.
 func authenticated(req *http.Request, tok tokensource.Token, replay bool) (*http.Request, error) {
 	sent := req.Clone(req.Context())
+	sent.URL, sent.Host = lowered(sent.URL), lowerASCII(sent.Host)
 	sent.SetBasicAuth(tok.Reveal(), "")
 	if replay && req.GetBody != nil {
 		body, err := req.GetBody()
