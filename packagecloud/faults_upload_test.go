@@ -515,6 +515,20 @@ func files() []*fault {
 			do:   func(s *scene) error { return s.upload(packagecloud.Bytes("demo.xyz", []byte("content")), jammy) },
 			says: "demo.xyz ... set UploadOptions.Type", is: wrong, requests: "none",
 		}, {
+			name: "a source file of a .dsc is missing, or differs from what that says",
+			do: func(s *scene) error {
+				dsc, sources := sourcePackage()
+				sources[1] = packagecloud.Bytes(sources[1].Name, make([]byte, sources[1].Size))
+				return s.upload(packagecloud.Bytes(dscName, dsc), &packagecloud.UploadOptions{Distribution: "ubuntu/jammy", SourceFiles: sources})
+			},
+			says: "has another checksum than " + dscName + " says", is: wrong, requests: "none",
+		}, {
+			name: "the coordinates of a Java archive are malformed",
+			do: func(s *scene) error {
+				return s.upload(packagecloud.Bytes("demo-1.0.jar", []byte("content")), &packagecloud.UploadOptions{Coordinates: "com.acme:demo"})
+			},
+			says: "group:artifact:version", is: wrong, requests: "none",
+		}, {
 			name: "the distribution is misspelled",
 			do:   func(s *scene) error { return s.uploadTo("ubuntu/jamy") },
 			says: `no distribution "ubuntu/jamy" for deb packages; near are ubuntu/jammy`, is: wrong, requests: "GET 1",

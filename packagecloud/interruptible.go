@@ -3,7 +3,6 @@ package packagecloud
 import (
 	"context"
 	"io"
-	"strings"
 	"time"
 )
 
@@ -138,8 +137,8 @@ func (r *interruptible) Close() error {
 	return err
 }
 
-// readerAt returns what reads at will in a content that is open, and emptiness if
-// nothing does.
+// readerAt returns what reads at will in a content that is open, and nil if nothing
+// does.
 func readerAt(watch *watchdog, r io.Reader) io.ReaderAt {
 	if i, ok := r.(*interruptible); ok {
 		if at, ok := i.reader.(io.ReaderAt); ok {
@@ -148,7 +147,7 @@ func readerAt(watch *watchdog, r io.Reader) io.ReaderAt {
 	} else if at, ok := r.(io.ReaderAt); ok {
 		return watchedAt{watch, at}
 	}
-	return strings.NewReader("")
+	return nil
 }
 
 type interruptibleAt struct {

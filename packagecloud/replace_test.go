@@ -360,7 +360,7 @@ func TestReplace_WithASourceFileThatCannotBeReadDeletesNothing(t *testing.T) {
 	good := options.SourceFiles[1]
 	for want, bad := range map[error]packagecloud.Content{
 		fs.ErrPermission:               {Name: good.Name, Size: good.Size, Open: func() (io.ReadCloser, error) { return nil, fs.ErrPermission }},
-		packagecloud.ErrContentChanged: {Name: good.Name, Size: good.Size + 1, Open: good.Open},
+		packagecloud.ErrContentChanged: {Name: good.Name, Size: good.Size, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("short")), nil }},
 		packagecloud.ErrNotReplayable:  packagecloud.Reader(good.Name, strings.NewReader("x"), 1),
 	} {
 		options.SourceFiles[1] = bad
@@ -504,9 +504,17 @@ func TestReplace_ContentThatTellsNothingDeletesNothing(t *testing.T) {
 }
 
 func TestReplace_SaysIfItDeletedAnotherPackageThanItStored(t *testing.T) {
-	f := setup(t)
+	posts := 0
+	f := setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.Method == "POST" {
+			if posts++; posts == 2 {
+				io.Copy(io.Discard, r.Body)
+				return reply(r, 201, `{"filename":"demo_1.0-1_amd64.deb"}`), nil
+			}
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})}))
 	f.add(t, "ubuntu/jammy", demo, []byte("old"))
-	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Skip: 1, Status: 201, ContentType: "application/json", Body: `{"filename":"demo_1.0-1_amd64.deb"}`})
 	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
 	if err == nil || !strings.Contains(err.Error(), "the old "+demo+" was deleted") || !strings.Contains(err.Error(), "demo_1.0-1_amd64.deb") {
 		t.Errorf("the error is %v", err)

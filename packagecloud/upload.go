@@ -72,9 +72,10 @@ type UploadOptions struct {
 	// IfExists is Fail by default.
 	IfExists IfExists
 	// Coordinates name a Java archive that doesn't itself:
-	// "group:artifact:version".
+	// "group:artifact:version". Another form is ErrInvalid.
 	Coordinates string
-	// SourceFiles are those that a .dsc names.
+	// SourceFiles are those that a .dsc names. Their names, sizes and checksums are
+	// compared with the .dsc before anything is sent; what differs is ErrInvalid.
 	SourceFiles []Content
 	// Progress is called as bytes are handed to the network, from one
 	// goroutine at a time and not after Upload has returned. It starts again at 0
@@ -129,7 +130,12 @@ func (r *Repository) Upload(ctx context.Context, content Content, options *Uploa
 	if options != nil {
 		u.options = *options
 	}
-	defer func() { u.content.drop(ctx, r.client.stall) }()
+	defer func() {
+		u.content.drop(ctx, r.client.stall)
+		for i := range u.sources {
+			u.sources[i].drop(ctx, r.client.stall)
+		}
+	}()
 	if err := u.prepare(ctx, content); err != nil {
 		return nil, err
 	}
@@ -187,9 +193,9 @@ func (u *upload) inspect(ctx context.Context) error {
 			return err
 		}
 		defer u.content.keep(r)
-		at = readerAt(watch, r)
-		_, blind := at.(*strings.Reader)
-		u.looked = !blind
+		if in := readerAt(watch, r); in != nil {
+			at, u.looked = in, true
+		}
 	}
 	info, err := packagefile.Read(u.content.Name, u.options.Type, at, u.content.Size)
 	if err := ended(watch.ctx); err != nil {
@@ -199,6 +205,10 @@ func (u *upload) inspect(ctx context.Context) error {
 		return fmt.Errorf("packagecloud: %s: %s; set UploadOptions.Type: %w", u.content.Name, strings.TrimPrefix(err.Error(), "packagefile: "), ErrInvalid)
 	}
 	u.typ = info.Type
+	if u.typ == packagefile.Java && u.options.Coordinates != "" && !coordinates.MatchString(u.options.Coordinates) {
+		return fmt.Errorf("packagecloud: UploadOptions.Coordinates is %q; it must have the three parts group:artifact:version, such as com.acme:demo:1.0: %w",
+			shorten(u.options.Coordinates, 200), ErrInvalid)
+	}
 	// A package that can't be read is the server's to judge.
 	if err == nil {
 		u.scope, u.group = info.Scope, info.Group
@@ -221,7 +231,7 @@ func (u *upload) inspect(ctx context.Context) error {
 	if part := strings.Split(u.options.Coordinates, ":"); len(part) == 3 {
 		u.group, u.artifact = part[0], part[1]+"-"+part[2]
 	}
-	return nil
+	return u.checkSources(ctx, info.SourceFiles)
 }
 
 // nameAfter notes under which names the server may list the package.
