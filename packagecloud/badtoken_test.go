@@ -152,7 +152,8 @@ func home(t *testing.T, content string) {
 	dir := t.TempDir()
 	t.Setenv("HOME", dir)
 	t.Setenv("USERPROFILE", dir)
-	if err := os.WriteFile(filepath.Join(dir, ".packagecloud"), []byte(content), 0o600); err != nil {
+	err := errors.Join(os.Chmod(dir, 0o700), os.WriteFile(filepath.Join(dir, ".packagecloud"), []byte(content), 0o600))
+	if err != nil {
 		t.Fatal(err)
 	}
 }

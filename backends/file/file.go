@@ -20,6 +20,7 @@
 //	file.go      Source and its constructors
 //	read.go      reading one file, whatever it turns out to be
 //	cli.go       the format of ~/.packagecloud
+//	safe_unix.go whose files and folders are trusted
 //	opener.go    the spelling in a spec
 package file
 
@@ -96,11 +97,17 @@ func New(path string, options Options) (*Source, error) {
 
 // CLI returns a source that reads ~/.packagecloud, where the official
 // packagecloud CLI keeps a token and the URL of its server. The URL becomes the
-// token's base URL. As ssh does with its keys, the file is refused while group or
-// others have any permission on it.
+// token's base URL.
 //
-// Where there is no such file, or no home directory, Token returns
-// [tokensource.ErrNotFound].
+// As ssh does with its keys, Token refuses the file with [tokensource.ErrInvalid]
+// while group or others have any permission on it. On Unix it also refuses a file
+// that the process's effective user doesn't own, and one in a folder that anybody
+// but this user and root can write to, with the sticky bit too. If the file is a
+// symbolic link, this holds for the file and the folder that it leads to as well.
+// A relative home directory is ErrInvalid.
+//
+// Where there is no such file, or HOME (on Windows, USERPROFILE) is unset or empty,
+// Token returns [tokensource.ErrNotFound].
 func CLI() *Source {
 	s := source(cliName, Options{RequirePrivate: true})
 	s.cli = true
@@ -162,8 +169,8 @@ func (s *Source) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 //   - [tokensource.ErrNotFound]: there is no such file.
 //   - [tokensource.ErrDenied]: this process may not read it.
 //   - [tokensource.ErrInvalid]: it isn't a regular file, is empty, is larger than
-//     1 MiB, has no such field or no usable token in it, or is open to group or
-//     others where that is refused.
+//     1 MiB, has no such field or no usable token in it, or is open to others or
+//     theirs where that is refused.
 //   - [tokensource.ErrUnavailable]: it couldn't be read for another reason.
 //
 // It returns when ctx ends, even if the file is on a network file system that
@@ -200,6 +207,9 @@ func (s *Source) path() (string, error) {
 		home, err := os.UserHomeDir()
 		if err != nil {
 			return "", s.errorf(tokensource.ErrNotFound, err, "there is no home directory to look in; set %s", homeVariable())
+		}
+		if !filepath.IsAbs(home) {
+			return "", s.errorf(tokensource.ErrInvalid, nil, "%s is a relative path, which means another folder wherever the program is started; set it to an absolute one", homeVariable())
 		}
 		return filepath.Join(home, filepath.FromSlash(rest)), nil
 	}

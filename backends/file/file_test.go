@@ -124,6 +124,7 @@ func quote(s string) string {
 func setHome(t *testing.T) string {
 	t.Helper()
 	home := t.TempDir()
+	must(t, os.Chmod(home, 0o700)) // whatever the umask
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
 	return home

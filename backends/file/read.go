@@ -80,6 +80,14 @@ func (s *Source) readFile(path string) (content, error) {
 		return content{}, s.errorf(tokensource.ErrInvalid, nil,
 			"the file's mode %s lets group or others at it; chmod it to 600, and replace the token if others had access", mode(info))
 	}
+	if s.cli {
+		if err := s.checkOwner(info); err != nil {
+			return content{}, err
+		}
+		if err := s.checkFolders(path); err != nil {
+			return content{}, err
+		}
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	switch {
 	case err != nil:
