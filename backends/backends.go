@@ -32,6 +32,19 @@
 // This is not the grammar of net/url. There is no default scheme and no quoting,
 // and white space around elements is an error.
 //
+// # Slips
+//
+// A chain goes on to its next element where there is no token, so that a slip could
+// select another one. [Parse] refuses, and says how to spell:
+//
+//	"env:X"            quotes around a part; %22 and %27 are quotes of a name
+//	env:X;file:/y      another sign than a comma: ; | a space, a line break
+//	env://X            the // of a URL, after a scheme of this repository
+//	env:%X%            a variable, which nothing expands
+//
+// Each backend refuses names that no secret of its store can have, and says which.
+// What only the store can tell is [tokensource.ErrInvalid] when the token is read.
+//
 // A spec says where a token is and never what it is. It is shown in logs and
 // errors, as the origin of tokens.
 //
@@ -58,8 +71,9 @@ type Opener struct {
 	Scheme string
 	// Open makes the source that a spec of this scheme describes. It doesn't
 	// fetch the token. It begins with [Spec.CheckOptions]; its errors are made
-	// by tokensource.NewError, [Spec.OptionError] or [Spec.FieldError], and
-	// the text of any other is withheld, since nobody knows what it holds.
+	// by tokensource.NewError, [Spec.NameError], [Spec.OptionError] or
+	// [Spec.FieldError], and the text of any other is withheld, since nobody
+	// knows what it holds.
 	//
 	// The source has a String method that returns the spec, or another
 	// spelling of it that opens the same source.
@@ -91,6 +105,9 @@ func Parse(spec string, openers ...Opener) (tokensource.TokenSource, error) {
 		at := slices.IndexFunc(openers, func(o Opener) bool { return o.Scheme == e.spec.Scheme })
 		if at < 0 {
 			return nil, e.errorf(e.start, "%s", unknownScheme(e.spec.Scheme, openers))
+		}
+		if err := e.slip(openers); err != nil {
+			return nil, err
 		}
 		opens[i] = openers[at].Open
 	}
@@ -143,6 +160,9 @@ func (e element) openError(err error) error {
 		}
 		return e.errorf(at, "%s", o.message)
 	}
+	if n, ok := errors.AsType[*nameError](err); ok {
+		return e.errorf(e.name, "%s", n.message)
+	}
 	if f, ok := errors.AsType[*fieldError](err); ok {
 		return e.errorf(max(e.start, e.field), "%s", f.message)
 	}
@@ -158,9 +178,40 @@ func (e element) openError(err error) error {
 	return tokensource.NewError(errorSource, t.Kind, e.place(e.start)+message, err)
 }
 
-// builtin are the backends of this repository, for hints to those who didn't
-// link them.
+// builtin are the backends of this repository.
 var builtin = []string{"env", "file", "command", "awssm", "vault", "conjur"}
+
+// spellings has an example of each of them, for hints.
+var spellings = map[string]string{
+	"env":     "env:NAME",
+	"file":    "file:/run/secrets/token",
+	"command": "command:op%20read%20REFERENCE",
+	"awssm":   "awssm:prod/packagecloud",
+	"vault":   "vault:secret/packagecloud",
+	"conjur":  "conjur:prod/packagecloud/token",
+}
+
+// slip refuses what the grammar takes and nobody means: another sign where a comma
+// belongs, and the // of a URL. A source that could not be found because of it would
+// let the chain go on to another token.
+func (e element) slip(openers []Opener) error {
+	isKnown := func(scheme string) bool {
+		return slices.Contains(builtin, scheme) || slices.ContainsFunc(openers, func(o Opener) bool { return o.Scheme == scheme })
+	}
+	for i, r := range e.raw {
+		if !strings.ContainsRune(separators, r) {
+			continue
+		}
+		rest := e.raw[i+1:]
+		if scheme, _, ok := strings.Cut(rest, ":"); rest == "" || ok && isKnown(scheme) {
+			return e.errorf(e.start+i, "a %c; elements are separated by a comma, or write %%%02X if it is part of a name", r, r)
+		}
+	}
+	if example, ok := spellings[e.spec.Scheme]; ok && strings.HasPrefix(e.text[e.name:], "//") {
+		return e.errorf(e.name, "a source is no URL; write it without //, such as %s, or write %%2F for a slash that is part of the name", example)
+	}
+	return nil
+}
 
 // unknownScheme explains that no opener has this scheme.
 func unknownScheme(scheme string, openers []Opener) string {

@@ -3,6 +3,7 @@ package backends_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/packagecloud-go/sdk/backends"
@@ -14,8 +15,9 @@ import (
 )
 
 // FuzzParse_Openers holds the openers of this module to what Opener asks: that a
-// source's spelling opens the same source. And a token anywhere in a spec, as it is
-// or percent-encoded, is refused and not repeated.
+// source's spelling opens the same source. No slip makes another chain of a spec
+// that is accepted. And a token anywhere in a spec, as it is or percent-encoded, is
+// refused and not repeated.
 func FuzzParse_Openers(f *testing.F) {
 	const token = "f0e1d2c3b4a5968778695a4b3c2d1e0ff0e1d2c3b4a59687"
 	for _, seed := range []string{
@@ -37,6 +39,11 @@ func FuzzParse_Openers(f *testing.F) {
 			if got := again.(fmt.Stringer).String(); got != spelled {
 				t.Errorf("%q is spelled %q the second time", spelled, got)
 			}
+			for _, slip := range slipsOf(text) {
+				if _, err := backends.Parse(slip, openers...); !errors.Is(err, tokensource.ErrInvalid) {
+					t.Errorf("%q: error %v, want ErrInvalid", slip, err)
+				}
+			}
 		}
 		i := min(int(at), len(text))
 		before, after := text[:i], text[i:]
@@ -56,6 +63,21 @@ func FuzzParse_Openers(f *testing.F) {
 		}
 		tokensourcetest.AssertNoSecret(t, err, token)
 	})
+}
+
+// slipsOf returns a spec with slips of several kinds.
+func slipsOf(text string) []string {
+	slips := []string{text + ",", "," + text, strings.Replace(text, ":", "://", 1), strings.ToUpper(text[:1]) + text[1:]}
+	for _, quote := range []string{`"`, "'", "`"} {
+		slips = append(slips, quote+text+quote, quote+text, text+quote, text+",env:"+quote+"X"+quote)
+	}
+	for _, separator := range []string{";", "|", " ", "\n", "\r\n", "\t", ", "} {
+		slips = append(slips, text+separator+"env:X", "env:X"+separator+text)
+	}
+	for _, name := range []string{"$X", "${X}", "%X%", "X=Y", "//X", "X:Y", "X%20Y"} {
+		slips = append(slips, text+",env:"+name)
+	}
+	return slips
 }
 
 // joins reports whether the byte of s at i, if there is one, is a part of a word or

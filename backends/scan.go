@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/packagecloud-go/sdk/backends/internal/payload"
@@ -14,10 +15,12 @@ import (
 // offsets into text.
 type element struct {
 	text    string // the whole chain
+	raw     string // the element
 	number  int    // from 1
 	of      int    // how many elements there are
 	spec    Spec
 	start   int            // of the element
+	name    int            // of the name
 	field   int            // of the field, 0 for none
 	options map[string]int // of each key
 }
@@ -48,7 +51,7 @@ func scan(text string) ([]element, error) {
 	elements := make([]element, len(parts))
 	start := 0
 	for i, part := range parts {
-		e := element{text: text, number: i + 1, of: len(parts), start: start}
+		e := element{text: text, raw: part, number: i + 1, of: len(parts), start: start}
 		if err := e.scan(part); err != nil {
 			return nil, err
 		}
@@ -66,6 +69,9 @@ func (e *element) scan(s string) error {
 	if err := e.checkRunes(s); err != nil {
 		return err
 	}
+	if err := e.checkQuotes(s[:len(s)-len(strings.TrimLeft(s, quotes))], e.start); err != nil {
+		return err
+	}
 	scheme, rest, colon := strings.Cut(s, ":")
 	switch {
 	case !colon && len(s) <= 16 && isScheme(s):
@@ -81,6 +87,7 @@ func (e *element) scan(s string) error {
 	}
 	e.spec.Scheme = scheme
 	at := e.start + len(scheme) + len(":")
+	e.name = at
 
 	head, field, hasField := strings.Cut(rest, "#")
 	name, options, hasOptions := strings.Cut(head, "?")
@@ -146,11 +153,26 @@ func (e *element) scanOptions(s string, at int) error {
 	return nil
 }
 
+// checkQuotes refuses quotes around s, which begins at offset at, or at one end.
+func (e *element) checkQuotes(s string, at int) error {
+	r, size := utf8.DecodeRuneInString(s)
+	if !strings.ContainsRune(quotes, r) || size == 0 {
+		r, size = utf8.DecodeLastRuneInString(s)
+		at += len(s) - size
+	}
+	if size == 0 || !strings.ContainsRune(quotes, r) {
+		return nil
+	}
+	return e.errorf(at, "a quote; a spec is written without quotes, so remove it, or write %s if it is part of a name", escape(string(r), ""))
+}
+
 // checkRunes refuses what the grammar wants percent-encoded.
 func (e *element) checkRunes(s string) error {
 	for i, r := range s {
 		_, size := utf8.DecodeRuneInString(s[i:])
 		switch at := e.start + i; {
+		case i > 0 && unicode.IsSpace(r) && beginsElement(strings.TrimSpace(s[i:])):
+			return e.errorf(at, "white space between two elements; separate them by a comma alone")
 		case r == ' ':
 			return e.errorf(at, "a space; remove it, or write %%20 if it is part of a name")
 		case r == '\n' || r == '\r':
@@ -162,8 +184,20 @@ func (e *element) checkRunes(s string) error {
 	return nil
 }
 
+// beginsElement reports whether s begins with a scheme and a colon.
+func beginsElement(s string) bool {
+	scheme, _, ok := strings.Cut(s, ":")
+	return ok && isScheme(scheme)
+}
+
 // unescape decodes s, which begins at offset at.
 func (e *element) unescape(s string, at int) (string, error) {
+	if err := e.checkQuotes(s, at); err != nil {
+		return "", err
+	}
+	if len(s) > 2 && s[0] == '%' && s[len(s)-1] == '%' {
+		return "", e.errorf(at, "%%NAME%% is not expanded; write a variable as env:NAME, and a percent sign that is part of a name as %%25")
+	}
 	if !strings.Contains(s, "%") {
 		return s, nil
 	}

@@ -29,7 +29,11 @@ func (s Spec) String() string {
 	var b strings.Builder
 	b.WriteString(s.Scheme)
 	b.WriteByte(':')
-	b.WriteString(escape(s.Name, ""))
+	name := escape(s.Name, "")
+	if slices.Contains(builtin, s.Scheme) && strings.HasPrefix(name, "//") {
+		name = "/%2F" + name[len("//"):] // since Parse takes scheme:// for a slip
+	}
+	b.WriteString(name)
 	for i, key := range slices.Sorted(maps.Keys(s.Options)) {
 		b.WriteByte("?&"[min(i, 1)])
 		b.WriteString(escape(key, "&="))
@@ -43,8 +47,16 @@ func (s Spec) String() string {
 	return b.String()
 }
 
-// escape percent-encodes what the grammar gives a meaning, the bytes of more, and
-// what doesn't print.
+const (
+	// separators are written in place of a comma by mistake.
+	separators = ";|"
+	// quotes are what a shell, a settings file or a word processor puts around
+	// a spec.
+	quotes = "\"'`“”‘’"
+)
+
+// escape percent-encodes what the grammar gives a meaning, what Parse may take for
+// a slip, the bytes of more, and what doesn't print.
 func escape(s, more string) string {
 	var b strings.Builder
 	for i, r := range s {
@@ -53,7 +65,7 @@ func escape(s, more string) string {
 			_, size = utf8.DecodeRuneInString(s[i:])
 		}
 		part := s[i : i+size]
-		if plain(r, size) && !strings.ContainsAny(part, "%,?# "+more) {
+		if plain(r, size) && !strings.ContainsAny(part, "%,?# "+separators+quotes+more) {
 			b.WriteString(part)
 			continue
 		}
@@ -102,6 +114,11 @@ func (s Spec) OptionError(key, message string) error {
 	return &optionError{key: key, message: message}
 }
 
+// NameError is [Spec.OptionError] for the name: that no secret can have it, say.
+func (s Spec) NameError(message string) error {
+	return &nameError{message: message}
+}
+
 // FieldError is [Spec.OptionError] for the field: that the backend takes none,
 // say.
 func (s Spec) FieldError(message string) error {
@@ -124,6 +141,10 @@ func (s Spec) Bool(key string) (bool, error) {
 type optionError struct{ key, message string }
 
 func (e *optionError) Error() string { return e.message }
+
+type nameError struct{ message string }
+
+func (e *nameError) Error() string { return e.message }
 
 type fieldError struct{ message string }
 

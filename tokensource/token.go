@@ -54,8 +54,9 @@ type Metadata struct {
 // NewToken makes a token of a secret as it was read. One trailing LF or CRLF is
 // dropped. The rest must be printable ASCII without space and colon, because
 // the token is sent as the user name of Basic authentication (RFC 7617,
-// section 2). The error, an *[Error] of kind [ErrInvalid], names the origin and
-// what is wrong, but not the value.
+// section 2). It must not stand in quotes, which a shell or a settings file would
+// have removed. The error, an *[Error] of kind [ErrInvalid], names the origin and
+// the flaw, but not the value.
 func NewToken(secret string, meta Metadata) (Token, error) {
 	if s, ok := strings.CutSuffix(secret, "\n"); ok {
 		secret = strings.TrimSuffix(s, "\r")
@@ -79,6 +80,8 @@ func flaw(s string) string {
 		return "is UTF-16; save it as ASCII"
 	case len(s) > maxLen:
 		return fmt.Sprintf("is %d bytes long, more than the %d a token may have; is it the right file or field?", len(s), maxLen)
+	case s[0] == s[len(s)-1] && strings.IndexByte("\"'`", s[0]) >= 0:
+		return "stands in quotes; store the token without them"
 	}
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -292,6 +292,7 @@ func wide(s, before, after string) string {
 	return b.String()
 }
 
+// Guarantee K3.
 func TestNewToken_RefusesWhatIsNoToken(t *testing.T) {
 	const s = "c4n4ry0123456789"
 	for _, c := range []struct{ name, secret, says string }{
@@ -313,6 +314,13 @@ func TestNewToken_RefusesWhatIsNoToken(t *testing.T) {
 		{"space before", " " + s, "white space"},
 		{"space after", s + " \n", "white space"},
 		{"tab", s + "\t", "white space"},
+		{"double quotes", `"` + s + `"`, "in quotes"},
+		{"single quotes", "'" + s + "'\n", "in quotes"},
+		{"backquotes", "`" + s + "`\r\n", "in quotes"},
+		{"quotes and a colon", `"user:` + s + `"`, "in quotes"},
+		{"quotes around nothing", `""`, "in quotes"},
+		{"one quote", `"`, "in quotes"},
+		{"BOM and quotes", "\ufeff\"" + s + `"`, "byte order mark"},
 		{"colon", "token:" + s, "colon"},
 		{"NUL", s + "\x00", "control character"},
 		{"NUL first", "\x00" + s, "control character"},
@@ -338,7 +346,7 @@ func TestNewToken_RefusesWhatIsNoToken(t *testing.T) {
 }
 
 func FuzzNewToken(f *testing.F) {
-	for _, s := range []string{"", "abc", "abc\n", "abc\r\n", "a:b", "\xff\xfea\x00", "\x00a", "a b", "\ufeffabc"} {
+	for _, s := range []string{"", "abc", "abc\n", "abc\r\n", "a:b", "\xff\xfea\x00", "\x00a", "a b", "\ufeffabc", `"abc"`, "'abc'\n", `"a`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, secret string) {
@@ -362,7 +370,10 @@ func FuzzNewToken(f *testing.F) {
 			}
 		}
 		if len(got) == 0 || len(got) > 4096 {
-			t.Errorf("%d bytes were let in", len(got))
+			t.Fatalf("%d bytes were let in", len(got))
+		}
+		if first := got[0]; first == got[len(got)-1] && (first == '"' || first == '\'' || first == '`') {
+			t.Errorf("%q was let in, quotes and all", got)
 		}
 	})
 }

@@ -1,12 +1,19 @@
 // Package env takes the token from an environment variable.
 //
-// In a spec of package backends it is env:NAME, such as env:PACKAGECLOUD_TOKEN.
+// In a spec of package backends it is env:NAME, such as env:PACKAGECLOUD_TOKEN. The
+// name stands alone: $NAME, ${NAME}, //NAME, NAME=value, quotes, white space and the
+// separators of paths and lists are refused, because a chain would take the variable
+// for one that isn't set, and go on. Letters of any script, digits and the signs
+// _ - . + @ ~ ^ ( ) [ ] may be part of a name.
 package env
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/backends/internal/payload"
@@ -33,16 +40,18 @@ func New(names ...string) *Source {
 
 // Token returns the token that the environment holds now. Variables that are
 // unset or empty are [tokensource.ErrNotFound]. The first that is neither
-// decides: if its value can't be a token, or its name can't be one of a variable,
-// that is [tokensource.ErrInvalid].
+// decides: if its value can't be a token, that is [tokensource.ErrInvalid]. So is
+// any name that can't be one of a variable, before a variable is read.
 func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 	if err := ctx.Err(); err != nil {
 		return tokensource.Token{}, tokensource.NewError(s.String(), tokensource.ErrUnavailable, "the caller's context ended", err)
 	}
 	for _, name := range s.variables() {
-		if err := check(name); err != nil {
-			return tokensource.Token{}, err
+		if flaw := flaw(name); flaw != "" {
+			return tokensource.Token{}, tokensource.NewError(spell(name), tokensource.ErrInvalid, flaw, nil)
 		}
+	}
+	for _, name := range s.variables() {
 		if value := os.Getenv(name); value != "" {
 			return tokensource.NewToken(value, tokensource.Metadata{Origin: spell(name)})
 		}
@@ -71,27 +80,45 @@ func (s *Source) variables() []string {
 	return s.names
 }
 
-// spell doesn't repeat a token that was passed in place of a variable's name.
+// spell doesn't repeat a name that is none: it may be a token, or hold one.
 func spell(name string) string {
-	if payload.HoldsToken(name) {
+	if flaw(name) != "" {
 		return scheme + ":[redacted]"
 	}
 	return backends.Spec{Scheme: scheme, Name: name}.String()
 }
 
-func check(name string) error {
-	message := ""
+// flaw says why no variable has this name, and doesn't repeat it.
+func flaw(name string) string {
+	odd := strings.IndexFunc(name, isOdd)
 	switch {
 	case payload.HoldsToken(name):
-		message = "the name looks like a token; pass the name of the variable that holds it"
+		return "the name looks like a token; pass the name of the variable that holds it"
 	case name == "":
-		message = "the name of a variable is empty"
-	case strings.ContainsAny(name, "=\x00"):
-		message = "the name of a variable can't hold = or a zero byte"
-	default:
-		return nil
+		return "the name of a variable is empty"
+	case odd < 0:
+		return ""
 	}
-	return tokensource.NewError(spell(name), tokensource.ErrInvalid, message, nil)
+	r, _ := utf8.DecodeRuneInString(name[odd:])
+	switch {
+	case r == '=':
+		return "the name of a variable can't hold =; write the name alone, env:NAME, and never a value, which errors and logs would show"
+	case r == '$' || r == '%' || r == '{' || r == '}':
+		return fmt.Sprintf("%q is no part of a variable's name; write the name alone, env:NAME, without the signs with which a shell reads it", r)
+	case r == '/' || r == '\\':
+		return fmt.Sprintf("%q is no part of a variable's name; write env:NAME without slashes, or file:PATH for a file", r)
+	case unicode.IsSpace(r):
+		return "white space is no part of a variable's name; write env:NAME, and a comma between two elements"
+	case !unicode.IsPrint(r) || r == utf8.RuneError:
+		return "the name of a variable can't hold a character that doesn't print; write env:NAME"
+	}
+	return fmt.Sprintf("%q is no part of a variable's name; write the name alone, env:NAME, and a comma between two elements", r)
+}
+
+// isOdd finds what stands in a variable's name by a slip only. Systems take nearly
+// all characters, but no tool sets such a variable for a token.
+func isOdd(r rune) bool {
+	return !unicode.In(r, unicode.Letter, unicode.Mark, unicode.Digit) && !strings.ContainsRune("_-.+@~^()[]", r) || r == utf8.RuneError
 }
 
 // Opener lets package backends open env:NAME. It takes neither options nor a
@@ -104,8 +131,8 @@ func Opener() backends.Opener {
 		if s.Field != "" {
 			return nil, s.FieldError("env takes no field; a variable holds the token alone")
 		}
-		if err := check(s.Name); err != nil {
-			return nil, err
+		if flaw := flaw(s.Name); flaw != "" {
+			return nil, s.NameError(flaw)
 		}
 		return New(s.Name), nil
 	}}

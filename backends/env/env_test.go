@@ -3,6 +3,7 @@ package env_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -119,10 +120,115 @@ func TestSource_TokenInPlaceOfItsNameIsNotRepeated(t *testing.T) {
 	}
 }
 
+// slips has names that no variable has, and what the error says of each.
+var slips = map[string]string{
+	"":               "is empty",
+	"A=B":            "can't hold =",
+	"A\x00":          "doesn't print",
+	"A\xff":          "doesn't print",
+	"$A":             `'$' is no part of a variable's name; write the name alone, env:NAME`,
+	"${A}":           `'$' is`,
+	"$(A)":           `'$' is`,
+	"$env:A":         `'$' is`,
+	"{{A}}":          `'{' is`,
+	"%A%":            `'%' is`,
+	"//A":            `'/' is no part of a variable's name; write env:NAME without slashes, or file:PATH for a file`,
+	"/run/secrets/a": `'/' is`,
+	`C:\token`:       `':' is`,
+	"A;file:/y":      `';' is no part of a variable's name; write the name alone, env:NAME, and a comma between two elements`,
+	"A;B":            `';' is`,
+	"A|B":            `'|' is`,
+	"A,B":            `',' is`,
+	"A:B":            `':' is`,
+	"env:A":          `':' is`,
+	"A B":            "white space is no part of a variable's name",
+	"A ":             "white space",
+	"A\n":            "white space",
+	"A\tB":           "white space",
+	`"A"`:            "'\"' is",
+	"'A":             `'\'' is`,
+	"A`":             "'`' is",
+	"“A”":            "'“' is",
+	"A#token":        "'#' is",
+	"A?b":            "'?' is",
+	"<NAME>":         "'<' is",
+	"A*":             "'*' is",
+	"A&B":            "'&' is",
+	"A，B":            "'，' is",
+}
+
+// Guarantee C1.
 func TestSource_RefusesImpossibleNames(t *testing.T) {
-	for _, name := range []string{"", "A=B", "A\x00"} {
-		if _, err := env.New(name).Token(t.Context()); !errors.Is(err, tokensource.ErrInvalid) {
-			t.Errorf("%q: got %v, want ErrInvalid", name, err)
+	t.Setenv("T_SET", first)
+	for name, says := range slips {
+		for _, source := range []*env.Source{env.New(name), env.New("T_SET", name)} {
+			_, err := source.Token(t.Context())
+			if !errors.Is(err, tokensource.ErrInvalid) || !strings.Contains(fmt.Sprint(err), says) {
+				t.Errorf("%q: got %v, want ErrInvalid with %q", name, err, says)
+			}
+		}
+		if name == "" {
+			continue
+		}
+		spec := backends.Spec{Scheme: "env", Name: name}.String()
+		_, err := backends.Parse("env:T_SET,"+spec, env.Opener())
+		if !errors.Is(err, tokensource.ErrInvalid) || !strings.Contains(fmt.Sprint(err), "element 2 of 2, column 15: ") || !strings.Contains(fmt.Sprint(err), says) {
+			t.Errorf("%s: got %v, want ErrInvalid that points at the name and says %q", spec, err, says)
+		}
+	}
+}
+
+// Guarantee C1.
+func TestParse_SlipInAnElementDoesNotSelectTheNext(t *testing.T) {
+	t.Setenv("T_OLD", first)
+	unset(t, "T_X")
+	for _, slip := range []string{
+		"env://T_X", "env:$T_X", "env:${T_X}", "env:%T_X%", "env:T_X;env:T_Y", "env:T_X=abc", "env:T_X env:T_Y", "env:T_X\n",
+		"env:'T_X'", `"env:T_X"`, "env:T_X|env:T_Y", "env:T%20X", "ENV:T_X", "env:env:T_X", "env:T_X;",
+	} {
+		source, err := backends.Parse(slip+",env:T_OLD", env.Opener())
+		if source != nil || !errors.Is(err, tokensource.ErrInvalid) {
+			t.Errorf("%s: got %v, %v, want ErrInvalid", slip, source, err)
+		}
+	}
+	source, err := backends.Parse("env:T_X,env:T_OLD", env.Opener())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok, err := source.Token(t.Context()); err != nil || tok.Reveal() != first {
+		t.Errorf("a variable that isn't set: got %v, want the next one's token", err)
+	}
+}
+
+func TestSource_ReadsNamesThatCanBe(t *testing.T) {
+	for _, name := range []string{"my-token", "my.token", "npm_token", "a+b", "a@b", "größe", "日本", "ProgramFiles(x86)", "1", "-"} {
+		t.Setenv(name, first)
+		source, err := backends.Parse("env:"+name, env.Opener())
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if tok, err := source.Token(t.Context()); err != nil || tok.Reveal() != first || tok.Metadata().Origin != "env:"+name {
+			t.Errorf("%s: got %v from %s", name, err, tok.Metadata().Origin)
+		}
+	}
+}
+
+// A value in the place of a name is not repeated, whatever it looks like.
+func TestSource_ValueAfterANameIsNotRepeated(t *testing.T) {
+	for _, value := range []string{"hunter2-sekrit", first, "c2VjcmV0LXRva2Vu==", "short123", "a b-sekrit,x", "$sekrit-value"} {
+		for _, text := range []string{"DEPLOY_KEY=" + value, "$DEPLOY_KEY=" + value, value + "="} {
+			_, err := backends.Parse("env:T_X,env:"+text, env.Opener())
+			if !errors.Is(err, tokensource.ErrInvalid) {
+				t.Errorf("got %v, want ErrInvalid", err)
+			}
+			tokensourcetest.AssertNoSecret(t, err, value)
+			source := env.New(text)
+			_, err = source.Token(t.Context())
+			tokensourcetest.AssertNoSecret(t, err, value)
+			if strings.Contains(source.String(), value) {
+				t.Error("the source spells the value")
+			}
 		}
 	}
 }
@@ -138,7 +244,7 @@ func TestNew_KeepsItsOwnNames(t *testing.T) {
 }
 
 func TestOpener_RoundTrips(t *testing.T) {
-	for _, source := range []*env.Source{env.New(), env.New("A"), env.New("A", "B,C", "D E")} {
+	for _, source := range []*env.Source{env.New(), env.New("A"), env.New("A", "b-c", "D.é")} {
 		parsed, err := backends.Parse(source.String(), env.Opener())
 		if err != nil {
 			t.Errorf("%s: %v", source, err)
@@ -154,7 +260,7 @@ func TestOpener_RefusesWhatEnvHasNot(t *testing.T) {
 	for spec, want := range map[string]string{
 		"env:A#token": "column 7: env takes no field",
 		"env:A?b=c":   `column 7: "env" has no option "b"; it takes none`,
-		"env:A=B":     "column 1: env:A=B: the name of a variable can't hold =",
+		"env:A=B":     "column 5: the name of a variable can't hold =",
 	} {
 		if _, err := backends.Parse(spec, env.Opener()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", spec, err, want)

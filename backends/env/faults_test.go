@@ -2,7 +2,6 @@ package env_test
 
 import (
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/packagecloud-go/sdk/backends"
@@ -48,11 +47,9 @@ func TestSource_Faults(t *testing.T) {
 		})
 }
 
+// oddNamed leaves out the characters that stand in a variable's name by a slip only.
 func oddNamed(t *testing.T, secret string) (scenes []tokensourcetest.Scene) {
-	for _, name := range tokensourcetest.OddNames() {
-		if strings.Contains(name, "=") {
-			continue // ends the name of a variable
-		}
+	for _, name := range []string{"a-b", "a.b", "a+b", "a@b", "größe", "日本", "~a", "a(b)"} {
 		t.Setenv(name, secret)
 		source := env.New(name)
 		spelled, err := backends.Parse(source.String(), env.Opener())
