@@ -72,11 +72,17 @@ func (v *DistributionVersion) UnmarshalJSON(data []byte) error {
 // https://packagecloud.io/docs/api#resource_distributions
 func (c *Client) Distributions(ctx context.Context) (map[string][]Distribution, error) {
 	var out map[string]list[Distribution]
-	req := request{method: http.MethodGet, readOnly: true, url: "/api/v1/distributions.json", endpoint: "/api/v1/distributions.json"}
-	header, err := c.call(ctx, req, &out)
-	if err == nil && len(out) == 0 {
-		err = malformed(req, header)
-	}
+	_, err := c.call(ctx, request{
+		method: http.MethodGet, readOnly: true, url: "/api/v1/distributions.json", endpoint: "/api/v1/distributions.json",
+		fits: func() bool { // any of them will do: new groups may have another form
+			for _, group := range out {
+				if slices.ContainsFunc(group, func(d Distribution) bool { return d.IndexName != "" }) {
+					return true
+				}
+			}
+			return false
+		},
+	}, &out)
 	if errors.Is(err, ErrNotFound) { // every server has it
 		if base, failure := c.transport.baseURL(ctx); failure == nil {
 			err = fmt.Errorf("%w; is the base URL right, %s?", err, base.Redacted())

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -315,7 +316,11 @@ func TestParseRetryAfter(t *testing.T) {
 		"1.5":                           none,
 		"1m":                            none,
 		"1e3":                           none,
-		"99999999999999999999":          none,
+		"2147483648":                    2147483648 * time.Second,
+		"9223372037":                    9223372036 * time.Second, // more is longer than a Duration
+		"99999999999999999999":          9223372036 * time.Second,
+		strings.Repeat("9", 400):        9223372036 * time.Second,
+		"Fri, 31 Dec 9999 23:59:59 GMT": math.MaxInt64,
 		"Fri, 02 Jan 2026 03:05:05 GMT": time.Minute,
 		"Fri, 02 Jan 2026 03:00:00 GMT": 0,
 		"soon":                          none,

@@ -316,13 +316,13 @@ func breaks() []*fault {
 			},
 			says: "is in ubuntu/jammy already, and its content is another", is: []error{packagecloud.ErrExists}, requests: "GET 2", stored: 1,
 		}, {
-			name: "IfExists is Replace, the answer to the deletion gets lost, and the plan doesn't allow its repeat", have: theirs,
-			inject: []packagecloudtest.Fault{{Method: "DELETE", LoseAnswer: true}, {Method: "DELETE", Status: 402}},
+			name: "IfExists is Replace, the deletion gets lost, and the plan doesn't allow its repeat", have: theirs,
+			inject: []packagecloudtest.Fault{{Method: "DELETE", Reset: true}, {Method: "DELETE", Status: 402}},
 			do: func(s *scene) error {
 				return s.upload(packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
 			},
 			says: demo + " may be deleted, and nothing was sent in its place ... the outcome is unknown ... payment required",
-			is:   []error{packagecloud.ErrUnknownOutcome, packagecloud.ErrPaymentRequired}, status: 402, requests: "DELETE 2, GET 2, POST 1",
+			is:   []error{packagecloud.ErrUnknownOutcome, packagecloud.ErrPaymentRequired}, status: 402, requests: "DELETE 2, GET 4, POST 1", stored: 1,
 		}, {
 			name: "IfExists is Replace, and the new package is refused after the old one was deleted", have: theirs, inject: []packagecloudtest.Fault{{Method: "POST", Skip: 1, Status: 402}},
 			do: func(s *scene) error {
@@ -368,13 +368,23 @@ func breaks() []*fault {
 		}, {
 			name: "the answer to a deletion gets lost", have: theirs, inject: []packagecloudtest.Fault{{Method: "DELETE", LoseAnswer: true}},
 			do:       func(s *scene) error { return s.repo.Delete(s.ctx, s.pkg) },
-			requests: "DELETE 2",
+			requests: "DELETE 1, GET 1",
 		}, {
-			name: "the answer to a promotion gets lost", have: theirs, inject: []packagecloudtest.Fault{{Method: "POST", ResetAfter: 1}},
-			do: func(s *scene) error {
-				return second(s.repo.Promote(s.ctx, s.pkg, s.client.Repository("acme", "stable")))
-			},
-			says: "the outcome is unknown ... acme/stable", is: []error{packagecloud.ErrUnknownOutcome}, requests: "POST 1", stored: 1,
+			name: "a deletion gets lost", have: theirs, inject: []packagecloudtest.Fault{{Method: "DELETE", Reset: true}},
+			do:       func(s *scene) error { return s.repo.Delete(s.ctx, s.pkg) },
+			requests: "DELETE 2, GET 1",
+		}, {
+			name: "the answer to a promotion gets lost", have: theirs,
+			do:       func(s *scene) error { return s.promote(packagecloudtest.Fault{LoseAnswer: true}) },
+			requests: "GET 2, POST 2",
+		}, {
+			name: "a promotion gets lost", have: theirs,
+			do:   func(s *scene) error { return s.promote(packagecloudtest.Fault{ResetAfter: 1}) },
+			says: "the outcome is unknown ... acme/stable", is: []error{packagecloud.ErrUnknownOutcome}, requests: "GET 6, POST 2", stored: 1,
+		}, {
+			name: "the answer to the creation of a repository gets lost", inject: []packagecloudtest.Fault{{Method: "POST", LoseAnswer: true}},
+			do:       func(s *scene) error { return second(s.client.CreateRepository(s.ctx, "stable", nil)) },
+			requests: "GET 2, POST 1",
 		}, {
 			name: "the server takes long over an upload", inject: []packagecloudtest.Fault{{Method: "POST", Delay: patience * 3 / 2}},
 			do: func(s *scene) error {

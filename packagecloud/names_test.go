@@ -2,6 +2,7 @@ package packagecloud_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"mime"
@@ -72,8 +73,17 @@ func namesServer(t *testing.T) (*packagecloud.Client, func() []seen) {
 			io.WriteString(w, `{"anyfile":[{"index_name":"anyfile","versions":[{"id":230,"index_name":"1"}]}],"dsc":[{"index_name":"ubuntu","versions":[{"id":1,"index_name":"noble"},{"id":2,"index_name":"jammy"}]}]}`)
 		case r.Method == http.MethodGet && (strings.HasSuffix(path, "/search.json") || strings.HasSuffix(path, "/packages.json")):
 			io.WriteString(w, "[]")
-		default:
-			io.WriteString(w, `{"name":"x","filename":"x","url":"/x"}`)
+		case r.Method == http.MethodDelete:
+			io.WriteString(w, "{}")
+		default: // what the request is about
+			form, _ := url.ParseQuery(string(body))
+			created, _ := json.Marshal("/acme/" + url.PathEscape(form.Get("repository[name]")))
+			elements := strings.Split(path, "/")
+			shown, _ := url.PathUnescape(strings.TrimSuffix(elements[len(elements)-1], ".json"))
+			name, _ := json.Marshal(shown)
+			promoted, _ := url.PathUnescape(elements[len(elements)-2])
+			filename, _ := json.Marshal(promoted)
+			fmt.Fprintf(w, `{"name":%s,"filename":%s,"url":%s}`, name, filename, created)
 		}
 	})
 	return client, func() []seen {

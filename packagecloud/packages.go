@@ -8,7 +8,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
@@ -220,9 +219,15 @@ func (r *Repository) withChecksum(ctx context.Context, pkg *Package) (*Package, 
 	return details, nil
 }
 
-// onePackage sends r, whose answer is a package.
+// isNone reports that an element of a list is no package.
+func (p *Package) isNone() bool { return p.Filename == "" && p.Name == "" }
+
+// onePackage sends r, whose answer is a package: one has a file name.
 func (c *Client) onePackage(ctx context.Context, r request) (*Package, error) {
 	var pkg Package
+	if fits := r.fits; fits == nil {
+		r.fits = func() bool { return pkg.Filename != "" }
+	}
 	if _, err := c.call(ctx, r, &pkg); err != nil {
 		return nil, err
 	}
@@ -359,154 +364,4 @@ func (r *Repository) Versions(ctx context.Context, pkg *Package) iter.Seq2[*Pack
 			}
 		}
 	}
-}
-
-// Delete removes pkg. Package managers see it go when their metadata has been
-// rebuilt. A package that isn't there is ErrNotFound. Besides a package of a
-// list, one made of Distribution, Filename and, for npm, Scope will do. A delete
-// whose answer got lost is repeated; what was uploaded under the same name in
-// between goes too. When that doesn't bring the outcome to light the error is
-// ErrUnknownOutcome. Alpine packages of several architectures have one file name
-// and one address: all of them may go.
-// https://packagecloud.io/docs/api#resource_packages_method_destroy
-func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
-	address, err := r.address(pkg, "")
-	if err != nil {
-		return err
-	}
-	req := request{method: http.MethodDelete, url: address, subject: r.subject(pkg), endpoint: "/api/v1/repos/{owner}/{repo}/{distribution}/{version}/{filename}"}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	lost := false // an earlier try may have been carried out
-	for try := 1; ; try++ {
-		_, err := r.client.call(ctx, req, nil)
-		if err == nil || lost && errors.Is(err, ErrNotFound) {
-			return nil
-		}
-		again := ambiguous(err) && ctx.Err() == nil && try < maxTries
-		if lost = lost || ambiguous(err); !lost {
-			return err
-		}
-		pause, ok := r.client.pause(try, err)
-		if again && ok {
-			if sleep(ctx, pause) == nil {
-				continue
-			}
-			err = contextError(ctx, err)
-		}
-		return fmt.Errorf("%w: %s may be deleted: %w", ErrUnknownOutcome, shorten(pkg.Filename, 200), err)
-	}
-}
-
-// ambiguous reports whether the server may have done what it was asked.
-func ambiguous(err error) bool {
-	if e, ok := errors.AsType[*Error](err); ok {
-		// A gateway may say so of a request that the server works on.
-		return e.replayed || e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout
-	}
-	if _, ok := errors.AsType[*answerError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[*leftError](err); ok {
-		return false // it was refused
-	}
-	return reached(err) && !neverSent(err)
-}
-
-// Promote moves pkg to another repository, such as "acme/stable", and returns
-// it as it is there. Its download statistics are lost. When the answer gets lost
-// the error is ErrUnknownOutcome: look at both repositories.
-// https://packagecloud.io/docs/api#resource_packages_method_promote
-func (r *Repository) Promote(ctx context.Context, pkg *Package, destination *Repository) (*Package, error) {
-	if destination == nil {
-		return nil, errors.New("packagecloud: Promote needs a destination")
-	}
-	if _, err := destination.path(); err != nil {
-		return nil, err
-	}
-	address, err := r.address(pkg, "/promote.json")
-	if err != nil {
-		return nil, err
-	}
-	form := url.Values{"destination": {destination.String()}}
-	if pkg.Scope != "" {
-		form.Set("scope", pkg.Scope)
-	}
-	req := formRequest(form)
-	req.url, req.endpoint = address, "/api/v1/repos/{owner}/{repo}/{distribution}/{version}/{filename}/promote.json"
-	req.subject = r.subject(pkg) + " or the repository " + destination.String()
-	out, err := r.client.onePackage(ctx, req)
-	if err != nil {
-		if ambiguous(err) {
-			err = fmt.Errorf("%w: %s may be in %s or in %s: %w", ErrUnknownOutcome, pkg.Filename, r, destination, err)
-		}
-		return nil, err
-	}
-	// The answer names the repository it came from.
-	out.Repository = destination.name
-	if out.Type == "" {
-		out.Type = pkg.Type
-	}
-	return out, nil
-}
-
-// address is the path at which pkg is deleted and, with a suffix, promoted:
-// the server's own, or, where it gives none (alpine) or pkg was made by hand, the
-// documented path.
-func (r *Repository) address(pkg *Package, suffix string) (string, error) {
-	if pkg == nil {
-		return "", errNilPackage
-	}
-	given := pkg.DestroyURL
-	if suffix != "" {
-		given = pkg.PromoteURL
-	}
-	if given != "" {
-		return given, r.owns(given)
-	}
-	var elements []string
-	switch index, version, ok := strings.Cut(pkg.Distribution, "/"); {
-	case pkg.Type == "gem" || index == "RubyGem" || index == "gems":
-		elements = []string{"gems"}
-	case index == "java": // its version is followed by the group
-		elements = append([]string{index}, strings.Split(version, "/")...)
-	case ok:
-		elements = []string{index, version}
-	case index == "python", index == "node", index == "anyfile":
-		elements = []string{index, "1"}
-	case index == "helm":
-		elements = []string{index, "v1"}
-	default:
-		return "", fmt.Errorf("packagecloud: the distribution of the package is %q; it should look like ubuntu/noble", shorten(pkg.Distribution, 100))
-	}
-	path, err := r.path(append(elements, pkg.Filename)...)
-	if err != nil {
-		return "", err
-	}
-	if path += suffix; pkg.Scope != "" {
-		if err := checkName(pkg.Scope); err != nil {
-			return "", err
-		}
-		path += "?" + url.Values{"scope": {pkg.Scope}}.Encode()
-	}
-	return path, nil
-}
-
-// owns makes sure that an address doesn't name another repository: following it
-// would delete or move a package there.
-func (r *Repository) owns(address string) error {
-	u, err := url.Parse(address)
-	if err != nil {
-		return errors.New("packagecloud: a URL of the server is malformed")
-	}
-	if slices.ContainsFunc(strings.Split(u.Path, "/"), func(e string) bool { return e == "." || e == ".." }) {
-		return errors.New("packagecloud: the address that the package has on the server leads elsewhere; list the packages again")
-	}
-	_, rest, ok := strings.Cut(u.Path, "/api/v1/repos/")
-	if elements := strings.SplitN(rest, "/", 3); ok && len(elements) == 3 &&
-		(!strings.EqualFold(elements[0], r.owner) || !strings.EqualFold(elements[1], r.name)) {
-		return fmt.Errorf("packagecloud: the package is in %s/%s, not in %s; call the method of its own repository", shorten(elements[0], 100), shorten(elements[1], 100), r)
-	}
-	return nil
 }

@@ -127,12 +127,14 @@ func TestClient_FollowsTheURLsThatTheServerGives(t *testing.T) {
 			io.WriteString(w, "[]")
 			return
 		}
-		io.WriteString(w, `{"filename":"`+demo+`"}`)
+		if r.Method != http.MethodDelete {
+			io.WriteString(w, `{"filename":"`+demo+`"}`)
+		}
 	})
 	repo := client.Repository("acme", "main")
 	pkg := &packagecloud.Package{
 		Distribution: "ubuntu/jammy", Filename: demo,
-		PackageURL: "/odd/@scope%2Fx?a=b", VersionsURL: "/odd/versions", PromoteURL: "/odd/promote", DestroyURL: "/odd/destroy",
+		PackageURL: "/odd/@scope%2Fx?a=b", VersionsURL: "/odd/versions", PromoteURL: "/api/v1/repos/acme/main/odd/promote", DestroyURL: "/api/v1/repos/acme/main/odd/destroy",
 	}
 	if _, err := repo.Package(t.Context(), pkg); err != nil {
 		t.Error(err)
@@ -146,7 +148,7 @@ func TestClient_FollowsTheURLsThatTheServerGives(t *testing.T) {
 	if err := repo.Delete(t.Context(), pkg); err != nil {
 		t.Error(err)
 	}
-	want := []string{"GET /odd/@scope%2Fx?a=b", "GET /odd/versions", "POST /odd/promote", "DELETE /odd/destroy"}
+	want := []string{"GET /odd/@scope%2Fx?a=b", "GET /odd/versions", "POST /api/v1/repos/acme/main/odd/promote", "DELETE /api/v1/repos/acme/main/odd/destroy"}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("asked for %q; want %q", asked, want)
 	}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -58,7 +60,7 @@ func TestList_YieldsEverythingInOrder(t *testing.T) {
 func TestList_FaultsOfPagesEndIt(t *testing.T) {
 	for name, test := range map[string]struct{ page, want string }{
 		"the same page again and again": {`[{"filename":"a"}]`, "20 pages have nothing new"},
-		"more than a list has":          {"[" + strings.Repeat("{},", 200_000) + "{}]", "not in the form"},
+		"more than was asked for":       {"[" + strings.Repeat(`{"filename":"a"},`, 6_000) + `{"filename":"a"}]`, "not in the form"},
 	} {
 		requests := 0
 		client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
@@ -171,8 +173,8 @@ func TestList_RepeatsFromThePageBeforeAreDropped(t *testing.T) {
 	}
 }
 
-func TestList_FewerThanTheTotalIsSaid(t *testing.T) {
-	for total, complete := range map[string]bool{"10": false, "4": false, "3": true, "2": true, "": true, "many": true} {
+func TestList_AnotherNumberThanTheTotalIsSaid(t *testing.T) {
+	for total, complete := range map[string]bool{"10": false, "4": false, "3": true, "2": false, "0": false, "": true} {
 		c, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { // no Link
 			w.Header().Set("Total", total)
 			io.WriteString(w, `[{"filename":"a"},{"filename":"b"},{"filename":"c"}]`)
@@ -185,6 +187,126 @@ func TestList_FewerThanTheTotalIsSaid(t *testing.T) {
 		if _, err := collect(f, t, &packagecloud.ListOptions{AllowChange: true}); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Guarantee L1.
+func TestList_TotalThatIsNoNumberIsAnError(t *testing.T) {
+	for _, totals := range [][]string{{"many"}, {"-1"}, {"+1"}, {"1.0"}, {"0x1"}, {"1e3"}, {"99999999999999999999"}, {"1, 1"}, {"1", "1"}, {"1", "2"}, {"", "1", "1"}, {"NaN"}} {
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Total"] = totals
+			io.WriteString(w, `[{"filename":"a"}]`)
+		})
+		repo := client.Repository("acme", "main")
+		for _, waive := range []bool{false, true} {
+			names, err := collect(&fixture{repo: repo}, t, &packagecloud.ListOptions{AllowChange: waive})
+			if err == nil || !strings.Contains(err.Error(), "Total") || len(names) > 0 {
+				t.Errorf("a total of %q, waived %t: %v, %v", totals, waive, names, err)
+			}
+		}
+		if _, err := repo.Find(t.Context(), "", "a"); err == nil {
+			t.Errorf("Find took a total of %q", totals)
+		}
+	}
+}
+
+// A proxy may drop the headers that tell of a second page.
+// Guarantee L1.
+func TestList_FullPageWithoutHeadersCostsARequest(t *testing.T) {
+	for name, test := range map[string]struct {
+		pages              []int // how many elements each has
+		ask                int
+		total              string
+		want, wantRequests int
+	}{
+		"a page that isn't full":           {pages: []int{4}, ask: 5, want: 4, wantRequests: 1},
+		"a full page and no more":          {pages: []int{5, 0}, ask: 5, want: 5, wantRequests: 2},
+		"two pages":                        {pages: []int{5, 3}, ask: 5, want: 8, wantRequests: 2},
+		"three pages":                      {pages: []int{5, 5, 1}, ask: 5, want: 11, wantRequests: 3},
+		"the server's own size":            {pages: []int{30, 7}, ask: 250, want: 37, wantRequests: 2},
+		"the server's largest size":        {pages: []int{250, 7}, ask: 1000, want: 257, wantRequests: 2},
+		"a server that knows no pages":     {pages: []int{5}, ask: 5, want: 5, wantRequests: 2},
+		"a total says that this is enough": {pages: []int{5, 5}, ask: 5, total: "5", want: 5, wantRequests: 1},
+	} {
+		requests := 0
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			requests++
+			page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+			page = min(max(page, 1), len(test.pages)) - 1
+			if test.total != "" {
+				w.Header().Set("Total", test.total)
+			}
+			items := make([]string, test.pages[page])
+			for i := range items {
+				items[i] = fmt.Sprintf(`{"filename":"%d-%d"}`, page, i)
+			}
+			io.WriteString(w, "["+strings.Join(items, ",")+"]")
+		})
+		names, err := collect(&fixture{repo: client.Repository("acme", "main")}, t, &packagecloud.ListOptions{PerPage: test.ask})
+		if err != nil || len(names) != test.want || requests != test.wantRequests {
+			t.Errorf("%s: %d elements after %d requests, %v", name, len(names), requests, err)
+		}
+	}
+}
+
+// endlessPages serves pages of one new package each, with the totals that it is told
+// at each.
+func endlessPages(t *testing.T, total func(page int) string) (*packagecloud.Repository, *int) {
+	requests := 0
+	client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		requests++
+		resp := reply(r, 200, fmt.Sprintf(`[{"filename":"demo-%d"}]`, requests))
+		resp.Header.Set("Total", total(requests))
+		resp.Header.Set("Link", fmt.Sprintf(`</api/v1/repos/acme/main/search.json?page=%d>; rel="next"`, requests+1))
+		return resp, nil
+	})}))
+	return client.Repository("acme", "main"), &requests
+}
+
+// Guarantee A5.
+func TestList_EndlessPagesEnd(t *testing.T) {
+	for name, test := range map[string]struct {
+		total    func(page int) string
+		requests int
+	}{
+		"a total of one":         {func(int) string { return "1" }, 22},
+		"a total of none":        {func(int) string { return "0" }, 21},
+		"a total that shrinks":   {func(page int) string { return strconv.Itoa(max(1, 100-page)) }, 61},
+		"a total that grew once": {func(page int) string { return strconv.Itoa(min(page*5, 50)) }, 71},
+		"no total":               {func(int) string { return "" }, 10_000},
+	} {
+		repo, requests := endlessPages(t, test.total)
+		_, err := repo.Find(t.Context(), "", "demo")
+		if err == nil || !strings.Contains(err.Error(), "fault of the server") || *requests != test.requests {
+			t.Errorf("%s: Find ends after %d requests; want %d: %v", name, *requests, test.requests, err)
+		}
+	}
+	// What waits for a lost upload looks by the same rule.
+	repo, requests := endlessPages(t, func(int) string { return "1" })
+	err := repo.Delete(t.Context(), &packagecloud.Package{Distribution: "ubuntu/jammy", Filename: demo})
+	if !errors.Is(err, packagecloud.ErrUnknownOutcome) || *requests > 30 {
+		t.Errorf("Delete ends after %d requests: %v", *requests, err)
+	}
+}
+
+// Guarantee L3.
+func TestList_MemoryDoesNotGrowWithThePages(t *testing.T) {
+	repo, _ := endlessPages(t, func(page int) string { return strconv.Itoa(9000) })
+	var at []uint64
+	n := 0
+	for _, err := range repo.Packages(t.Context(), &packagecloud.ListOptions{AllowChange: true}) {
+		if err != nil {
+			break
+		}
+		if n++; n == 100 || n == 8000 {
+			var stats runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&stats)
+			at = append(at, stats.HeapAlloc)
+		}
+	}
+	if len(at) != 2 || at[1] > at[0]+256<<10 {
+		t.Errorf("the heap grew from page 100 to page 8000: %d bytes", at)
 	}
 }
 

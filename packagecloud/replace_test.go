@@ -540,14 +540,14 @@ func TestReplace_WhoseDeletionMayBeDoneSaysSo(t *testing.T) {
 			return http.DefaultTransport.RoundTrip(r)
 		})}))
 		pkg := f.add(t, "ubuntu/jammy", demo, []byte("old"))
-		f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", LoseAnswer: true})
+		f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", Reset: true})
 		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
 		f.want(t, err, packagecloud.ErrUnknownOutcome)
 		if !strings.Contains(err.Error(), "may be deleted, and nothing was sent in its place") || len(f.requests("POST")) != 1 {
 			t.Errorf("%s: the error is %v", name, err)
 		}
 		deletions = 0
-		f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", LoseAnswer: true})
+		f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", Reset: true})
 		f.want(t, f.repo.Delete(t.Context(), pkg), packagecloud.ErrUnknownOutcome)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -98,31 +97,6 @@ type CreateRepositoryOptions struct {
 	Private bool
 }
 
-// CreateRepository makes a repository in the account of the token's owner and
-// returns the address of its web page. One that exists is ErrExists.
-// https://packagecloud.io/docs/api#resource_repositories_method_create
-func (c *Client) CreateRepository(ctx context.Context, name string, options *CreateRepositoryOptions) (string, error) {
-	if err := checkName(name); err != nil {
-		return "", err
-	}
-	private := "0"
-	if options != nil && options.Private {
-		private = "1"
-	}
-	req := formRequest(url.Values{"repository[name]": {name}, "repository[private]": {private}})
-	req.url, req.endpoint = "/api/v1/repos.json", "/api/v1/repos.json"
-	var out struct {
-		URL address `json:"url"`
-	}
-	if _, err := c.call(ctx, req, &out); err != nil {
-		if ambiguous(err) {
-			err = fmt.Errorf("%w: look with Repositories whether %s is there: %w", ErrUnknownOutcome, shorten(name, 100), err)
-		}
-		return "", err
-	}
-	return string(out.URL), nil
-}
-
 // Info returns what the server tells of the repository.
 // https://packagecloud.io/docs/api#resource_repositories_method_show
 func (r *Repository) Info(ctx context.Context) (*RepositoryInfo, error) {
@@ -134,18 +108,27 @@ func (r *Repository) Info(ctx context.Context) (*RepositoryInfo, error) {
 	req := request{
 		method: http.MethodGet, readOnly: true, url: path + ".json", subject: r.subject(nil),
 		endpoint: "/api/v1/repos/{owner}/{repo}.json",
+		fits:     func() bool { return out.is(r) },
 	}
-	header, err := r.client.call(ctx, req, &out)
-	if err != nil {
+	if _, err := r.client.call(ctx, req, &out); err != nil {
 		return nil, err
-	}
-	if out.Name == "" && out.FullName == "" { // a success without a repository
-		return nil, malformed(req, header)
 	}
 	if out.FullName == "" {
 		out.FullName = r.String()
 	}
 	return &out, nil
+}
+
+// isNone reports that an element of a list is no repository.
+func (r *RepositoryInfo) isNone() bool { return r.FullName == "" && r.Name == "" }
+
+// is reports whether the server tells of r. A success may come without a
+// repository, or with another: a proxy's page has a name, too.
+func (r *RepositoryInfo) is(of *Repository) bool {
+	if r.FullName != "" {
+		return strings.EqualFold(r.FullName, of.String())
+	}
+	return strings.EqualFold(r.Name, of.name)
 }
 
 // formRequest is a POST of a form.

@@ -36,6 +36,7 @@ type request struct {
 	body          func(*watchdog) (io.ReadCloser, error) // nil for none
 	size          int64                                  // of the body
 	readOnly      bool                                   // may be repeated at will
+	fits          func() bool                            // the decoded answer is a success of this call; nil where any is
 	credential    tokensource.Token                      // sent to url's host instead of the API token
 	authenticator *Transport                             // used instead of the client's, for a read token
 }
@@ -343,19 +344,25 @@ func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
 	if len(body) <= maxErrorBody && saysError(body) {
 		return newError(r, resp, body)
 	}
-	if out == nil { // nothing is awaited, but a page isn't from the API
-		if body = bytes.TrimSpace(body); len(body) == 0 {
+	if out == nil { // nothing is awaited, and nothing else is a success
+		if body = bytes.TrimSpace(body); len(body) == 0 || len(body) <= maxEmpty && isEmptyObject(body) {
 			return nil
 		}
-		out = new(json.RawMessage)
+		return malformed(r, resp.Header)
 	}
-	err := json.Unmarshal(body, out)
-	pkg, ok := out.(*Package)
-	if err != nil || ok && pkg.Filename == "" && pkg.Name == "" { // a success without a package
+	if json.Unmarshal(body, out) != nil || r.fits != nil && !r.fits() {
 		// The decoder's text quotes the body.
 		return malformed(r, resp.Header)
 	}
 	return nil
+}
+
+// maxEmpty is more white space than an empty object has inside.
+const maxEmpty = 1 << 10
+
+func isEmptyObject(body []byte) bool {
+	var members map[string]json.RawMessage
+	return json.Unmarshal(body, &members) == nil && members != nil && len(members) == 0
 }
 
 // saysError reports whether a body holds an error and nothing else.

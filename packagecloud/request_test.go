@@ -68,7 +68,7 @@ func TestClient_RetriesEnd(t *testing.T) {
 }
 
 func TestPromote_IsNotRepeated(t *testing.T) {
-	for name, fault := range map[string]packagecloudtest.Fault{"500": {Status: 500}, "502": {Status: 502}, "lost answer": {LoseAnswer: true}} {
+	for name, fault := range map[string]packagecloudtest.Fault{"500": {Status: 500}, "502": {Status: 502}, "lost request": {ResetAfter: 1}} {
 		f := setup(t)
 		f.srv.CreateRepository("stable", true)
 		pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
@@ -135,9 +135,8 @@ func TestPromote_IsNotRepeatedAfterTheRetryOfARoundTripper(t *testing.T) {
 	pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
 	f.srv.Inject(packagecloudtest.Fault{Method: "POST", LoseAnswer: true})
 	_, err := client.Repository("acme", "main").Promote(t.Context(), pkg, client.Repository("acme", "stable"))
-	f.want(t, err, packagecloud.ErrUnknownOutcome)
-	if sent != 1 {
-		t.Errorf("sent %d times", sent)
+	if err != nil || sent != 1 {
+		t.Errorf("sent %d times: %v", sent, err)
 	}
 }
 
@@ -161,7 +160,7 @@ func TestClient_AnswerToARequestThatWasSentTwiceIsNotBelieved(t *testing.T) {
 		"a promotion": {func(f *fixture, repo *packagecloud.Repository, pkg *packagecloud.Package) error {
 			_, err := repo.Promote(t.Context(), pkg, f.client.Repository("acme", "stable"))
 			return err
-		}, packagecloud.ErrUnknownOutcome},
+		}, nil},
 	} {
 		f := setup(t)
 		f.srv.CreateRepository("stable", true)
@@ -233,19 +232,6 @@ func TestClient_SuccessesThatAreNoneAreErrors(t *testing.T) {
 	}
 }
 
-func TestCreateRepository_LostAnswerIsAnUnknownOutcome(t *testing.T) {
-	f := setup(t)
-	f.srv.Inject(packagecloudtest.Fault{Method: "POST", LoseAnswer: true})
-	_, err := f.client.CreateRepository(t.Context(), "new", nil)
-	f.want(t, err, packagecloud.ErrUnknownOutcome)
-	if _, err := f.client.CreateRepository(t.Context(), "new", nil); !errors.Is(err, packagecloud.ErrExists) {
-		t.Errorf("the error is %v", err)
-	}
-	if _, err := f.client.CreateRepository(t.Context(), "newer", &packagecloud.CreateRepositoryOptions{Private: true}); err != nil {
-		t.Error(err)
-	}
-}
-
 // refusing answers one request with status and Retry-After, and the others with
 // success; it notes when they come.
 func refusing(t *testing.T, status int, retryAfter string) (client *packagecloud.Client, times func() []time.Duration) {
@@ -254,7 +240,7 @@ func refusing(t *testing.T, status int, retryAfter string) (client *packagecloud
 	client, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{
 		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if all = append(all, time.Since(start)); len(all) > 1 {
-				return reply(r, 201, `{"name":"new","url":"https://packagecloud.io/acme/new"}`), nil
+				return reply(r, 201, `{"name":"main","url":"https://packagecloud.io/acme/new"}`), nil
 			}
 			resp := reply(r, status, "")
 			resp.Header.Set("Retry-After", retryAfter)
@@ -305,7 +291,7 @@ func TestClient_RefusalsWithATimeAreRepeatedChangesToo(t *testing.T) {
 	// The others may come after the work was done.
 	for _, status := range []int{500, 502, 503, 504} {
 		client, times := refusing(t, status, "0")
-		if _, err := client.CreateRepository(t.Context(), "new", nil); !errors.Is(err, packagecloud.ErrUnknownOutcome) || len(times()) != 1 {
+		if _, err := client.CreateRepository(t.Context(), "new", nil); !errors.Is(err, packagecloud.ErrUnknownOutcome) || len(times()) != 2 { // the second looks
 			t.Errorf("%d: %d requests, %v", status, len(times()), err)
 		}
 	}
@@ -389,6 +375,9 @@ func TestClient_StallsAfterAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodGet { // the look that follows
+				return reply(r, 403, ""), nil
+			}
 			<-r.Context().Done()
 			return nil, context.Cause(r.Context())
 		})

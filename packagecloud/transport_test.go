@@ -562,7 +562,7 @@ func (r *rejecting) RoundTrip(req *http.Request) (*http.Response, error) {
 	if user != r.good {
 		return reply(req, 401, `{"error":"Unauthenticated"}`), nil
 	}
-	return reply(req, 200, mainInfo), nil
+	return reply(req, 200, `{"name":"main","url":"https://packagecloud.io/acme/new"}`), nil
 }
 
 func rotating(t *testing.T, src tokensource.TokenSource, next http.RoundTripper) *packagecloud.Transport {
