@@ -18,6 +18,7 @@
 //	file:            what it holds
 //	command.go       Source and its options
 //	run.go           running the program
+//	isolate_unix.go  in a process group, which ends with it
 //	opener.go        the spelling in a spec
 package command
 
@@ -105,11 +106,14 @@ func New(argv []string, options Options) (*Source, error) {
 //     the error, or ran out of time. Why it failed is known to the helper alone;
 //     a retry may help.
 //
-// When ctx or the time limit ends, the helper is killed, on Unix with all
-// processes it started in its session's process group. A process that has left
-// the group and holds on to the helper's output delays the answer by a second at
-// most. The helper's standard input is empty, and on Unix it has no terminal to
-// ask for a password.
+// When ctx or the time limit ends, the helper is killed. On Unix the processes that
+// it started are killed with it, and so they are when the helper ends by itself,
+// unless they have left its process group, as a daemon does. One that has left the
+// group and holds on to the helper's output delays the answer by a second at most.
+// On Windows only the helper itself is killed, and what it started goes on: run
+// there a helper that starts nothing, or one that waits for what it started. The
+// helper's standard input is empty, and on Unix it has no terminal to ask for a
+// password.
 //
 // What the helper printed is never part of an error.
 func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {

@@ -26,8 +26,8 @@ const (
 	// standard error. Shorter ones are no tokens.
 	minStruck = 8
 
-	// waitDelay is how long a process that the helper left behind may hold on
-	// to its output.
+	// waitDelay is how long a process that has left the helper's group may hold
+	// on to its output.
 	waitDelay = time.Second
 )
 
@@ -49,9 +49,7 @@ func (s *Source) run(ctx context.Context) ([]byte, error) {
 	if s.options.ShowStderr {
 		cmd.Stderr = &stderr
 	}
-	isolate(cmd)
-
-	err := cmd.Run()
+	err := runIsolated(cmd)
 	said := func() string { return s.said(stderr.kept, stdout.kept) }
 	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {

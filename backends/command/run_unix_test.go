@@ -278,6 +278,54 @@ func TestSource_TokenCountsThoughAChildHoldsTheOutput(t *testing.T) {
 	options, pids := processes(t)
 	source := script(t, options, `echo $FIRST; sleep `+long+` & echo $! >>$PIDS`)
 	within(t, func() { assertToken(t, source, first) })
+	assertGone(t, pids(1)[0])
+}
+
+// However the helper ends, nobody else would end its children.
+//
+// Guarantee B3.
+func TestSource_ChildrenGoWithAHelperThatEndsByItself(t *testing.T) {
+	const child = `sleep ` + long + ` %s & echo $! >>$PIDS; `
+	quiet, loud := fmt.Sprintf(child, ">/dev/null 2>&1"), fmt.Sprintf(child, "")
+	for name, test := range map[string]struct {
+		script string
+		kind   error
+	}{
+		"well":                     {quiet + `echo $FIRST`, nil},
+		"well, output held open":   {loud + `echo $FIRST`, nil},
+		"without a token":          {quiet + `true`, tokensource.ErrNotFound},
+		"badly":                    {quiet + `exit 3`, tokensource.ErrUnavailable},
+		"badly, output held open":  {loud + `exit 3`, tokensource.ErrUnavailable},
+		"by a signal":              {quiet + `kill -9 $$`, tokensource.ErrUnavailable},
+		"with a child of a child":  {`sh -c '` + quiet + `' & wait; echo $FIRST`, nil},
+		"with one deaf to signals": {`trap '' HUP TERM INT; ` + quiet + `echo $FIRST`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options, pids := processes(t)
+			source := script(t, options, test.script)
+			within(t, func() {
+				if test.kind == nil {
+					assertToken(t, source, first)
+				} else {
+					assertError(t, source, test.kind, "")
+				}
+			})
+			assertGone(t, pids(1)[0])
+		})
+	}
+}
+
+// A daemon that has left the group holds the answer up by a second at most.
+//
+// Guarantee B3.
+func TestSource_DaemonThatHoldsTheOutputCostsASecond(t *testing.T) {
+	setsid, err := exec.LookPath("setsid")
+	if err != nil {
+		t.Skip("no setsid program here")
+	}
+	options, pids := processes(t)
+	source := script(t, options, fmt.Sprintf(`%s sh -c 'echo $$ >>$PIDS; exec sleep %s' & while [ ! -s $PIDS ]; do :; done; echo $FIRST`, setsid, long))
+	within(t, func() { assertToken(t, source, first) })
 	syscall.Kill(pids(1)[0], syscall.SIGKILL)
 }
 
