@@ -29,9 +29,13 @@ func Literal(secret string) Credential {
 }
 
 // Env is a credential in an environment variable. One that isn't set is
-// [tokensource.ErrNotFound].
+// [tokensource.ErrNotFound]. A name that no variable has, such as $NAME or
+// NAME=value, is [tokensource.ErrInvalid] and not repeated.
 func Env(name string) Credential {
 	return func(context.Context) (string, error) {
+		if name == "" || strings.ContainsAny(name, "$%{}<>/\\=;:,|\"'` \t\r\n\x00") || holdsToken(name) {
+			return "", failf(tokensource.ErrInvalid, "the login needs the name of a variable, and no variable has the name given; write the name alone, without $ and without a value")
+		}
 		value, ok := os.LookupEnv(name)
 		if !ok {
 			return "", failf(tokensource.ErrNotFound, "the variable %s isn't set, which the login needs", name)
@@ -41,8 +45,9 @@ func Env(name string) Credential {
 }
 
 // File is a credential in a file, such as a mounted secret or a projected
-// service account token. A file that isn't there is [tokensource.ErrNotFound]; a
-// pipe or device is [tokensource.ErrInvalid].
+// service account token. A file that isn't there is [tokensource.ErrNotFound]. A
+// pipe or device is [tokensource.ErrInvalid], and so is a path that isn't there and
+// has a ~, a variable or quotes, which nothing expands or removes.
 func File(path string) Credential {
 	return func(context.Context) (string, error) {
 		content, err := readFile(path)
@@ -76,6 +81,8 @@ func readFile(path string) ([]byte, error) {
 
 func fileError(path string, err error) error {
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && (strings.HasPrefix(path, "~") || strings.ContainsAny(path, "$%\"'`")):
+		return wrapf(tokensource.ErrInvalid, err, "there is no file %s, which the login needs; write its whole path, since no ~ or variable is expanded, and no quotes", path)
 	case errors.Is(err, fs.ErrNotExist):
 		return wrapf(tokensource.ErrNotFound, err, "there is no file %s, which the login needs", path)
 	case errors.Is(err, fs.ErrPermission):

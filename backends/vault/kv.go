@@ -31,6 +31,9 @@ func (s *Source) read(ctx context.Context, vault *api.Client) (stored, store, er
 		// The mount may have changed: ask again next time.
 		s.lookup.forget()
 	}
+	if err == nil && found.data == nil && found.gone == "" {
+		err = s.slip(ctx, vault, at)
+	}
 	return found, at, err
 }
 
@@ -44,8 +47,10 @@ func (s *Source) token(found stored) (tokensource.Token, error) {
 		return fail(tokensource.ErrInvalid, "version %d of the secret %s; restore it with \"vault kv undelete\" or write a new one", found.version, found.gone)
 	case found.data == nil && s.options.Version != 0:
 		return fail(tokensource.ErrNotFound, "there is no version %d of a secret at this path", s.options.Version)
+	case found.data == nil && s.namesField():
+		return fail(tokensource.ErrInvalid, "there is no secret at this path, whose last part has a colon; write a field after #, as in vault:secret/packagecloud#api_key")
 	case found.data == nil:
-		return fail(tokensource.ErrNotFound, "there is no secret at this path; the path is as in \"vault kv get\", without data/")
+		return fail(tokensource.ErrNotFound, "there is no secret at this path; write the secret there, or correct the path, which is as in \"vault kv get\"")
 	}
 	value, ok := found.data[s.options.Field]
 	if !ok {
@@ -93,6 +98,14 @@ func (at store) api() string {
 		return at.mount + "/data/" + at.path
 	}
 	return at.mount + "/" + at.path
+}
+
+// version is that of the store.
+func (at store) version() int {
+	if at.versioned {
+		return 2
+	}
+	return 1
 }
 
 func (at store) read(ctx context.Context, vault *api.Client, version int) (stored, error) {

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 
@@ -30,7 +31,7 @@ func (l *lookup) get() *store {
 
 // locate finds the store that the path is in.
 func (s *Source) locate(ctx context.Context, vault *api.Client) (store, error) {
-	full := strings.TrimPrefix(s.options.Mount+"/"+s.path, "/")
+	full := s.full()
 	if s.options.KVVersion != 0 {
 		at := store{versioned: s.options.KVVersion == 2, mount: s.options.Mount, path: s.path}
 		if at.mount == "" {
@@ -60,6 +61,9 @@ func (s *Source) locate(ctx context.Context, vault *api.Client) (store, error) {
 	return at, err
 }
 
+// errNoLookup is the cause of the error of a server that can't look up a mount.
+var errNoLookup = errors.New("no mount lookup")
+
 // lookUpMount has Vault look up the mount of a path, as the vault command does before
 // it reads: https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts
 func lookUpMount(ctx context.Context, vault *api.Client, full string) (store, error) {
@@ -68,7 +72,7 @@ func lookUpMount(ctx context.Context, vault *api.Client, full string) (store, er
 		return store{}, err
 	}
 	if answer == nil {
-		return store{}, failf(tokensource.ErrUnavailable, "the server has no mount lookup; set KVVersion (option kv) to 1 or 2")
+		return store{}, wrapf(tokensource.ErrUnavailable, errNoLookup, "the server has no mount lookup; set KVVersion (option kv) to 1 or 2")
 	}
 	mount, _ := answer.Data["path"].(string)
 	switch kind, _ := answer.Data["type"].(string); kind {

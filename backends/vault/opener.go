@@ -58,6 +58,11 @@ func open(spec backends.Spec) (tokensource.TokenSource, error) {
 	if err := spec.CheckOptions(known...); err != nil {
 		return nil, err
 	}
+	for key, value := range spec.Options {
+		if value == "" && key != "kv" && key != "version" {
+			return nil, spec.OptionError(key, "the value is empty; leave the option out, or give it one")
+		}
+	}
 	options := Options{Mount: spec.Options["mount"], Namespace: spec.Options["namespace"], Field: spec.Field}
 	for key, to := range map[string]*int{"kv": &options.KVVersion, "version": &options.Version} {
 		value, set := spec.Options[key]

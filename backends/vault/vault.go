@@ -23,6 +23,21 @@
 // revoked use auth/token/renew-self and auth/token/lookup-self, which Vault's
 // default policy permits.
 //
+// # The path
+//
+// It is what "vault kv get" takes. Where Vault has nothing there, these slips are
+// [tokensource.ErrInvalid], so that no chain goes on to another token:
+//
+//	secret/data/packagecloud       the API's path; so with metadata/ and its kin
+//	secret/packagecloud:api_key    a field is written #api_key
+//	?kv=2 on a version 1 store     and kv=1 on a version 2 store
+//	?mount=secret with secret/...  the mount twice
+//
+// A secret of a version 2 store that really is called data/packagecloud is read. A
+// version 1 store has no path of an API beside its own, so that data/ means nothing
+// there. A path that Vault refuses, such as v1/secret/..., is
+// [tokensource.ErrDenied], with a hint.
+//
 // # Life of the Vault token
 //
 // A login is made at the first read, once for all callers that wait for it. At a
@@ -45,6 +60,7 @@
 //	put.go         Put, the writing half
 //	kv.go          the two versions of the key/value store
 //	mount.go       which version a path is of
+//	slip.go        what a path that isn't there may have been meant for
 //	session.go     the Vault token: login, renewal, revocation
 //	auth.go        the login methods
 //	credential.go  where a login's secrets come from
@@ -60,6 +76,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -254,9 +271,13 @@ func (s *Source) call(ctx context.Context, op func(*api.Client) error) error {
 				err = op(s.client.as(lease))
 			} else if errors.Is(err, errNoPermission) {
 				s.lookup.forget() // it may have become another kind of store
-				err = tokensource.NewError(s.name, tokensource.ErrDenied, err.Error(), refused)
+				err = tokensource.NewError(s.name, tokensource.ErrDenied, err.Error()+s.hint(), refused)
 			}
 		}
+	}
+	if _, explained := err.(*tokensource.Error); !explained && (isRefusal(err) || status(err) == http.StatusNotFound && !foreign(err)) {
+		message, kind := explain(err)
+		err = tokensource.NewError(s.name, kind, message+s.hint(), err)
 	}
 	if err != nil && ctx.Err() != nil && !errors.Is(err, errUnsure) {
 		return tokensource.NewError(s.name, tokensource.ErrUnavailable, ctx.Err().Error(), ctx.Err())
