@@ -5,45 +5,62 @@ import (
 	"strings"
 )
 
-// routeArtifacts serves the Maven endpoint artifacts.json?key=/group/path/file.
-func (s *Server) routeArtifacts(c *call) {
-	key := c.r.URL.Query().Get("key")
+// artifact finds the file that ?key=/group/path/file names, nil if there is
+// none. It refuses a key without a slash in front: ok is then false.
+func (s *Server) artifact(c *call) (key string, have *blob, ok bool) {
+	key = c.r.URL.Query().Get("key")
 	if !strings.HasPrefix(key, "/") {
 		invalid{"key": {"is invalid"}}.write(c.w)
+		return key, nil, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return key, c.repo.artifacts[key], true
+}
+
+// showArtifact serves GET artifacts.json, from which Maven reads.
+func (s *Server) showArtifact(c *call) {
+	_, have, ok := s.artifact(c)
+	switch {
+	case !ok:
+		return
+	case have == nil:
+		notFound(c.w)
+		return
+	}
+	f, err := have.open()
+	if err != nil {
+		serverError(c.w)
+		return
+	}
+	defer f.Close()
+	c.stream = true
+	c.w.Header().Set("Content-Type", "application/octet-stream")
+	http.ServeContent(c.w, c.r, "", have.modTime(), f)
+}
+
+// putArtifact serves PUT artifacts.json, to which Maven writes.
+func (s *Server) putArtifact(c *call) {
+	key, have, ok := s.artifact(c)
+	switch {
+	case !ok:
+		return
+	case have != nil:
+		s.duplicate().write(c.w)
+		return
+	}
+	b, err := s.spool.store(c.r.Body)
+	if err != nil {
+		badRequest(c.w)
 		return
 	}
 	s.mu.Lock()
-	have := c.repo.artifacts[key]
-	s.mu.Unlock()
-	switch {
-	case c.is("GET", "artifacts") && have != nil:
-		f, err := have.open()
-		if err != nil {
-			serverError(c.w)
-			return
-		}
-		defer f.Close()
-		c.w.stream = true
-		c.w.Header().Set("Content-Type", "application/octet-stream")
-		http.ServeContent(c.w, c.r, "", have.modTime(), f)
-	case c.r.Method == http.MethodPut && have != nil:
+	defer s.mu.Unlock()
+	if c.repo.artifacts[key] != nil {
+		b.remove()
 		s.duplicate().write(c.w)
-	case c.r.Method == http.MethodPut:
-		b, err := s.spool.store(c.r.Body)
-		if err != nil {
-			badRequest(c.w)
-			return
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if c.repo.artifacts[key] != nil {
-			b.remove()
-			s.duplicate().write(c.w)
-			return
-		}
-		c.repo.artifacts[key] = b
-		c.w.WriteHeader(http.StatusCreated)
-	default:
-		notFound(c.w)
+		return
 	}
+	c.repo.artifacts[key] = b
+	c.w.WriteHeader(http.StatusCreated)
 }

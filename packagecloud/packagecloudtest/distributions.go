@@ -137,6 +137,6 @@ func (s *Server) distroByName(name string, groups []string) (distroVersion, bool
 	return found[0], true
 }
 
-func (s *Server) listDistributions(w http.ResponseWriter) {
-	writeJSON(w, http.StatusOK, s.distributions)
+func (s *Server) listDistributions(c *call) {
+	writeJSON(c.w, http.StatusOK, s.distributions)
 }

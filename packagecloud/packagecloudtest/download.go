@@ -23,29 +23,12 @@ type download struct {
 	master    *masterToken
 }
 
-// routeFiles serves what lies below /{user}/{repository}: downloads, package
-// pages and public keys.
-func (s *Server) routeFiles(c *call) {
-	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
-		notFound(c.w)
-		return
-	}
-	if c.repo.private && !c.cred.mayRead(c.repo) {
-		unauthenticated(c.w)
-		return
-	}
-	switch c.segs[0] {
-	case "gpgkey", "rsakey":
-		s.keyFile(c)
-		return
-	case "packages":
-	default:
-		notFound(c.w)
-		return
-	}
+// servePackage serves what lies below /{owner}/{repo}/packages: downloads and
+// the packages' pages.
+func (s *Server) servePackage(c *call) {
 	query := c.r.URL.Query()
 	s.mu.Lock()
-	p, b := s.downloadable(c.repo, c.segs[1:], query)
+	p, b := s.downloadable(c.repo, c.below[1:], query)
 	plan := s.plan
 	if p != nil && b != nil && c.r.Method == http.MethodGet && !plan.QuotaSpent && !(plan.PaymentRequired && c.repo.private) {
 		ip, _, _ := strings.Cut(strings.TrimPrefix(c.r.RemoteAddr, "["), "]")

@@ -126,7 +126,7 @@ func armor(data []byte) string {
 	return b.String()
 }
 
-func (s *Server) showKey(repo *repository, k *gpgKey) map[string]any {
+func (s *Server) keyJSON(repo *repository, k *gpgKey) map[string]any {
 	self := repo.apiPath() + "/gpg_keys/" + k.name + ".json"
 	return map[string]any{
 		"name": k.name, "fingerprint": k.fingerprint, "keytype": k.kind, "self": self, "destroy_url": self,
@@ -134,34 +134,43 @@ func (s *Server) showKey(repo *repository, k *gpgKey) map[string]any {
 	}
 }
 
-func (s *Server) routeKeys(c *call) {
-	switch {
-	case c.is("GET", "gpg_keys"):
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		list := []any{}
-		for _, k := range c.repo.keys {
-			list = append(list, s.showKey(c.repo, k))
-		}
-		writeJSON(c.w, http.StatusOK, map[string]any{"gpg_keys": list})
-	case c.is("POST", "gpg_keys"):
-		s.addKey(c)
-	case c.is("GET", "gpg_keys", "*"), c.is("DELETE", "gpg_keys", "*"):
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		i := slices.IndexFunc(c.repo.keys, func(k *gpgKey) bool { return k.name == c.segs[1] })
-		switch {
-		case i < 0 || (c.r.Method == http.MethodDelete && c.repo.keys[i].kind == "repo"):
-			notFound(c.w)
-		case c.r.Method == http.MethodDelete:
-			c.repo.keys = slices.Delete(c.repo.keys, i, i+1)
-			c.w.WriteHeader(http.StatusNoContent)
-		default:
-			writeJSON(c.w, http.StatusOK, s.showKey(c.repo, c.repo.keys[i]))
-		}
-	default:
-		notFound(c.w)
+func (s *Server) listKeys(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []any{}
+	for _, k := range c.repo.keys {
+		list = append(list, s.keyJSON(c.repo, k))
 	}
+	writeJSON(c.w, http.StatusOK, map[string]any{"gpg_keys": list})
+}
+
+// keyIndex finds the key that the path names; s.mu is held.
+func (c *call) keyIndex() int {
+	return slices.IndexFunc(c.repo.keys, func(k *gpgKey) bool { return k.name == c.value("name") })
+}
+
+func (s *Server) showKey(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := c.keyIndex()
+	if i < 0 {
+		notFound(c.w)
+		return
+	}
+	writeJSON(c.w, http.StatusOK, s.keyJSON(c.repo, c.repo.keys[i]))
+}
+
+// deleteKey refuses to delete the repository's own key, as the service does.
+func (s *Server) deleteKey(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := c.keyIndex()
+	if i < 0 || c.repo.keys[i].kind == "repo" {
+		notFound(c.w)
+		return
+	}
+	c.repo.keys = slices.Delete(c.repo.keys, i, i+1)
+	c.w.WriteHeader(http.StatusNoContent)
 }
 
 func (s *Server) addKey(c *call) {
@@ -181,15 +190,16 @@ func (s *Server) addKey(c *call) {
 		return
 	}
 	c.repo.keys = append(c.repo.keys, k)
-	writeJSON(c.w, http.StatusCreated, s.showKey(c.repo, k))
+	writeJSON(c.w, http.StatusCreated, s.keyJSON(c.repo, k))
 }
 
 // keyFile serves gpgkey, the repository's key, and gpgkey/{name}.
 func (s *Server) keyFile(c *call) {
+	name := c.value("name")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range c.repo.keys {
-		if c.is("GET", "gpgkey") && k.kind == "repo" || c.is("GET", "gpgkey", k.name) {
+		if name == "" && k.kind == "repo" || name == k.name {
 			c.w.Header().Set("Content-Type", "application/pgp-keys")
 			_, _ = io.WriteString(c.w, k.armored)
 			return

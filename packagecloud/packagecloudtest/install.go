@@ -1,98 +1,89 @@
 package packagecloudtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 )
 
 // installMaster is the master token of an install request: the one that came
-// with it, or on a public repository the default one.
+// with it, or on a public repository the default one; s.mu is held.
 func (s *Server) installMaster(c *call) *masterToken {
-	if c.cred.kind == CredentialMaster && c.cred.master.repo == c.repo {
+	if c.cred.master != nil {
 		return c.cred.master
 	}
-	if c.cred.kind == CredentialNone && !c.repo.private {
-		return s.defaultMaster(c.repo)
-	}
-	return nil
+	return s.defaultMaster(c.repo)
 }
 
-// routeInstall serves the helpers below /install/repositories/{user}/{repository}.
-// Their credential is a master token.
-func (s *Server) routeInstall(c *call) {
+// mintToken serves POST tokens.text: a read token, the same for the same name.
+func (s *Server) mintToken(c *call) {
 	form, err := params(c.r)
 	if err != nil {
 		badRequest(c.w)
 		return
 	}
+	name := form.Get("name")
+	if name == "" {
+		invalid{"name": {blank}}.write(c.w)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	master := s.installMaster(c)
-	if master == nil {
-		unauthenticated(c.w)
+	writeText(c.w, http.StatusCreated, "text/plain; charset=utf-8", s.readNamed(s.installMaster(c), name).value+"\n")
+}
+
+// installScript serves GET script.{package_type}.sh.
+func (s *Server) installScript(c *call) {
+	kind := strings.TrimSuffix(strings.TrimPrefix(c.last, "script."), ".sh")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	writeText(c.w, http.StatusOK, "application/x-sh", s.script(c.repo, s.installMaster(c), kind))
+}
+
+// helperTypes tells of each helper for which distributions it is, and how its
+// answer is labelled.
+var helperTypes = map[string]struct{ group, contentType string }{
+	"config_file.list":   {"deb", "text/apt_source_list"},
+	"config_file.repo":   {"rpm", "text/repo"},
+	"config_file.alpine": {"alpine", "text/plain; charset=utf-8"},
+	"apt_auth_conf":      {"deb", "text/plain; charset=utf-8"},
+	"gpg_key_url.list":   {"deb", "text/plain; charset=utf-8"},
+	"gpg_key_url.repo":   {"rpm", "text/plain; charset=utf-8"},
+	"rsa_key_url.alpine": {"alpine", "text/plain; charset=utf-8"},
+	"rpm_base_url":       {"rpm", "text/plain; charset=utf-8"},
+}
+
+// installHelper serves the helpers that depend on an operating system.
+func (s *Server) installHelper(c *call) {
+	form, err := params(c.r)
+	if err != nil {
+		badRequest(c.w)
 		return
 	}
-	if c.is("POST", "tokens.text") {
-		name := form.Get("name")
-		if name == "" {
-			invalid{"name": {blank}}.write(c.w)
-			return
-		}
-		writeText(c.w, http.StatusCreated, "text/plain; charset=utf-8", s.readNamed(master, name).value+"\n")
-		return
-	}
-	if !c.is("GET", "*") {
-		notFound(c.w)
-		return
-	}
-	if kind, ok := strings.CutPrefix(c.segs[0], "script."); ok {
-		kind, ok = strings.CutSuffix(kind, ".sh")
-		if ok && slices.Contains([]string{"deb", "rpm", "alpine", "node", "gem", "python", "helm"}, kind) {
-			writeText(c.w, http.StatusOK, "application/x-sh", s.script(c.repo, master, kind))
-			return
-		}
-	}
-	groups, contentType := []string(nil), "text/plain; charset=utf-8"
-	switch c.segs[0] {
-	case "config_file.list":
-		groups, contentType = []string{"deb"}, "text/apt_source_list"
-	case "config_file.repo":
-		groups, contentType = []string{"rpm"}, "text/repo"
-	case "apt_auth_conf", "gpg_key_url.list":
-		groups = []string{"deb"}
-	case "gpg_key_url.repo", "rpm_base_url":
-		groups = []string{"rpm"}
-	case "config_file.alpine", "rsa_key_url.alpine":
-		groups = []string{"alpine"}
-	default:
-		notFound(c.w)
-		return
-	}
-	place, ok := s.distroByName(form.Get("os")+"/"+form.Get("dist"), groups)
+	helper := helperTypes[c.last]
+	place, ok := s.distroByName(form.Get("os")+"/"+form.Get("dist"), []string{helper.group})
 	if !ok || form.Get("dist") == "" {
 		writeText(c.w, http.StatusNotFound, "text/plain; charset=utf-8", "This operating system or distribution is not supported\n")
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	master := s.installMaster(c)
 	token := ""
 	if c.repo.private {
-		name := form.Get("name")
-		if name == "" {
-			name = "unnamed"
-		}
-		token = s.readNamed(master, name).value
+		token = s.readNamed(master, cmp.Or(form.Get("name"), "unnamed")).value
 	}
 	ip, _, _ := net.SplitHostPort(c.r.RemoteAddr)
-	if strings.HasPrefix(c.segs[0], "config_file.") {
+	if strings.HasPrefix(c.last, "config_file.") {
 		c.repo.installs = append(c.repo.installs, install{
 			at: now(), ip: ip, hostname: form.Get("name"), agent: c.r.UserAgent(), master: master, distro: place.distro, version: place.version,
 		})
 	}
-	c.w.Header().Set("Content-Type", contentType)
-	_, _ = io.WriteString(c.w, s.helper(c.segs[0], c.repo, place, token))
+	c.w.Header().Set("Content-Type", helper.contentType)
+	_, _ = io.WriteString(c.w, s.helper(c.last, c.repo, place, token))
 }
 
 // helper writes one helper's answer; token is empty for a public repository.

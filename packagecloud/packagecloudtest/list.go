@@ -52,7 +52,7 @@ func filterMatches(filter, typ string) bool {
 // indexPackages serves GET packages/{type}[/{distro}[/{version}[/{arch}]]].json:
 // names with the count of their versions. "*" stands for any value.
 func (s *Server) indexPackages(c *call) {
-	want := append(c.segs[1:len(c.segs):len(c.segs)], "*", "*", "*")[:4]
+	want := append(c.below[1:len(c.below):len(c.below)], "*", "*", "*")[:4]
 	if arch := c.r.URL.Query().Get("arch"); arch != "" {
 		want[3] = arch
 	}
@@ -101,25 +101,11 @@ func (s *Server) indexPackages(c *call) {
 	})
 }
 
-// routePackage serves what lies below package/: a package, its versions and
-// its statistics.
-func (s *Server) routePackage(c *call) {
-	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
-		notFound(c.w)
-		return
-	}
-	path := c.segs[1:]
-	if path[len(path)-1] == "versions" {
-		s.listVersions(c, path[:len(path)-1])
-		return
-	}
-	if i := slices.Index(path, "stats"); i > 1 && len(path) > i+2 && path[i+1] == "downloads" {
-		s.downloadStatistics(c, path[:i], path[i+2:])
-		return
-	}
+// showPackage serves GET package/{type}/... of every type.
+func (s *Server) showPackage(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.find(c.repo, path); p != nil {
+	if p := s.find(c.repo, c.below[1:]); p != nil {
 		writeJSON(c.w, http.StatusOK, s.details(p))
 		return
 	}
@@ -153,7 +139,9 @@ func samePath(escaped string, segs []string) bool {
 	return ok && slices.Equal(have[1:], segs)
 }
 
-func (s *Server) listVersions(c *call, path []string) {
+// listVersions serves GET package/{type}/.../versions.json.
+func (s *Server) listVersions(c *call) {
+	path := c.below[1 : len(c.below)-1]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []*storedPackage

@@ -49,7 +49,7 @@ func (s *Server) deletePackage(c *call) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.named(c.repo, c.segs, c.last, form.Get("scope"), form.Get("group"))
+	p := s.named(c.repo, c.below, c.last, form.Get("scope"), form.Get("group"))
 	if p == nil {
 		fileNotFound(c.w)
 		return
@@ -69,7 +69,8 @@ func (s *Server) promote(c *call) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.named(c.repo, c.segs, c.segs[len(c.segs)-1], form.Get("scope"), form.Get("group"))
+	place := c.below[:len(c.below)-1]
+	p := s.named(c.repo, place, place[len(place)-1], form.Get("scope"), form.Get("group"))
 	if p == nil || p.Type == packagefile.Alpine {
 		fileNotFound(c.w)
 		return

@@ -94,79 +94,116 @@ func (s *Server) MasterToken(repo, name string) string {
 	return ""
 }
 
-func (s *Server) routeMasterTokens(c *call) {
-	c.segs = c.segs[1:]
-	if len(c.segs) == 0 {
-		switch {
-		case c.is("GET"):
-			s.listMasters(c)
-		case c.is("POST"):
-			s.newMaster(c)
-		default:
-			notFound(c.w)
+// master finds the master token that the path names by its id or its value;
+// s.mu is held. Where there is none, it answers and returns nil.
+func (c *call) master() *masterToken {
+	id := c.value("master_token")
+	for _, m := range c.repo.masters {
+		if m.value == id || strconv.Itoa(m.id) == id {
+			return m
 		}
+	}
+	notFound(c.w)
+	return nil
+}
+
+// readIndex finds the read token that the path names by its id; s.mu is held.
+func (c *call) readIndex(m *masterToken) int {
+	return slices.IndexFunc(m.reads, func(t *readToken) bool { return strconv.Itoa(t.id) == c.value("read_token") })
+}
+
+func (s *Server) showMaster(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := c.master(); m != nil {
+		writeJSON(c.w, http.StatusOK, []any{map[string]any{
+			"value": m.value, "name": m.name, "read_tokens_url": m.path() + "/read_tokens",
+		}})
+	}
+}
+
+// deleteMaster deletes a master token and its read tokens. The default one
+// stays and gets another value.
+func (s *Server) deleteMaster(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := c.master()
+	if m == nil {
 		return
 	}
-	if c.is("GET", "search") {
-		s.searchMasters(c)
+	m.reads = nil
+	if m.name == "default" {
+		m.value, m.updated = randomToken(), now()
+	} else {
+		c.repo.masters = slices.DeleteFunc(c.repo.masters, func(other *masterToken) bool { return other == m })
+	}
+	c.w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) listReads(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := c.master()
+	if m == nil {
 		return
 	}
+	list := []any{}
+	for _, t := range m.reads {
+		list = append(list, t.show())
+	}
+	writeJSON(c.w, http.StatusOK, map[string]any{"read_tokens": list})
+}
+
+func (s *Server) newRead(c *call) {
 	form, err := params(c.r)
 	if err != nil {
 		badRequest(c.w)
 		return
 	}
+	name := form.Get("read_token[name]")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(c.repo.masters, func(m *masterToken) bool {
-		return m.value == c.segs[0] || strconv.Itoa(m.id) == c.segs[0]
-	})
+	m := c.master()
+	if m == nil {
+		return
+	}
+	exists := slices.ContainsFunc(m.reads, func(t *readToken) bool { return t.name == name })
+	if refusal := refuseName(name, exists); refusal != nil {
+		refusal.write(c.w)
+		return
+	}
+	t := s.addRead(m, name)
+	writeJSON(c.w, http.StatusCreated, map[string]any{"name": t.name, "value": t.value})
+}
+
+func (s *Server) showRead(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := c.master()
+	if m == nil {
+		return
+	}
+	if i := c.readIndex(m); i >= 0 {
+		writeJSON(c.w, http.StatusOK, m.reads[i].show())
+		return
+	}
+	notFound(c.w)
+}
+
+func (s *Server) deleteRead(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := c.master()
+	if m == nil {
+		return
+	}
+	i := c.readIndex(m)
 	if i < 0 {
 		notFound(c.w)
 		return
 	}
-	m := c.repo.masters[i]
-	switch {
-	case c.is("GET", "*"):
-		writeJSON(c.w, http.StatusOK, []any{map[string]any{
-			"value": m.value, "name": m.name, "read_tokens_url": m.path() + "/read_tokens",
-		}})
-	case c.is("DELETE", "*"):
-		m.reads = nil
-		if m.name == "default" {
-			m.value, m.updated = randomToken(), now()
-		} else {
-			c.repo.masters = slices.Delete(c.repo.masters, i, i+1)
-		}
-		c.w.WriteHeader(http.StatusNoContent)
-	case c.is("GET", "*", "read_tokens"):
-		list := []any{}
-		for _, t := range m.reads {
-			list = append(list, t.show())
-		}
-		writeJSON(c.w, http.StatusOK, map[string]any{"read_tokens": list})
-	case c.is("POST", "*", "read_tokens"):
-		name := form.Get("read_token[name]")
-		if refusal := refuseName(name, slices.ContainsFunc(m.reads, func(t *readToken) bool { return t.name == name })); refusal != nil {
-			refusal.write(c.w)
-			return
-		}
-		t := s.addRead(m, name)
-		writeJSON(c.w, http.StatusCreated, map[string]any{"name": t.name, "value": t.value})
-	case len(c.segs) == 3 && c.segs[1] == "read_tokens":
-		j := slices.IndexFunc(m.reads, func(t *readToken) bool { return strconv.Itoa(t.id) == c.segs[2] })
-		switch {
-		case j >= 0 && c.is("GET", "*", "*", "*"):
-			writeJSON(c.w, http.StatusOK, m.reads[j].show())
-		case j >= 0 && c.is("DELETE", "*", "*", "*"):
-			m.reads = slices.Delete(m.reads, j, j+1)
-			c.w.WriteHeader(http.StatusNoContent)
-		default:
-			notFound(c.w)
-		}
-	default:
-		notFound(c.w)
-	}
+	m.reads = slices.Delete(m.reads, i, i+1)
+	c.w.WriteHeader(http.StatusNoContent)
 }
 
 func (t *readToken) show() map[string]any {

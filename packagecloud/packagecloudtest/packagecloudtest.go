@@ -151,6 +151,7 @@ type Server struct {
 	spool       *spool
 	servers     []*http.Server
 	serving     sync.WaitGroup
+	mux         *http.ServeMux
 	handlers    sync.RWMutex // read-locked by every request
 	closing     context.Context
 	close       context.CancelFunc
@@ -206,6 +207,7 @@ func Start(opts *Options, addr string) (*Server, error) {
 	if o.PageSize < 1 || o.MaxPerPage < 1 {
 		return nil, errors.New("PageSize and MaxPerPage must be positive")
 	}
+	s.mux = s.newMux()
 	s.plan, s.token = o.Plan, o.Token
 	s.tokens[o.Token] = true
 	s.signingKey = randomBytes(32)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 )
@@ -84,6 +85,10 @@ func flatten(out url.Values, key string, value any) {
 	default:
 		out[key] = append([]string{fmt.Sprint(v)}, out[key]...)
 	}
+}
+
+func multipartReader(r io.Reader, options map[string]string) *multipart.Reader {
+	return multipart.NewReader(r, options["boundary"])
 }
 
 // truth reads a Rails boolean.

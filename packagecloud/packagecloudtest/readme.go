@@ -1,48 +1,44 @@
 package packagecloudtest
 
 import (
+	"cmp"
 	"io"
 	"mime"
 	"net/http"
 )
 
-// routeReadme serves readme.json. The service doesn't document it: the names of
-// the fields, "readme[body]" and "body", are a guess.
-func (s *Server) routeReadme(c *call) {
-	body := ""
-	if c.r.Method == http.MethodPost || c.r.Method == http.MethodPatch {
-		mediaType, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
-		if mediaType == "text/markdown" || mediaType == "text/plain" {
-			b, err := io.ReadAll(http.MaxBytesReader(nil, c.r.Body, maxForm))
-			if err != nil {
-				badRequest(c.w)
-				return
-			}
-			body = string(b)
-		} else {
-			form, err := params(c.r)
-			if err != nil {
-				badRequest(c.w)
-				return
-			}
-			body = form.Get("readme[body]")
-			if body == "" {
-				body = form.Get("body")
-			}
-		}
+// readmeBody reads the Markdown that a request carries. The service doesn't
+// document readme.json: the names "readme[body]" and "body" are a guess.
+func readmeBody(r *http.Request) (string, error) {
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if mediaType == "text/markdown" || mediaType == "text/plain" {
+		b, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxForm))
+		return string(b), err
+	}
+	form, err := params(r)
+	return cmp.Or(form.Get("readme[body]"), form.Get("body")), err
+}
+
+func (s *Server) showReadme(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	writeJSON(c.w, http.StatusOK, map[string]string{"body": c.repo.readme})
+}
+
+// writeReadme serves POST, which replaces the readme, and PATCH, which appends.
+func (s *Server) writeReadme(c *call) {
+	body, err := readmeBody(c.r)
+	if err != nil {
+		badRequest(c.w)
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status := http.StatusOK
-	switch {
-	case c.is("GET", "readme"):
-	case c.is("POST", "readme"):
+	if c.r.Method == http.MethodPost {
 		c.repo.readme, status = body, http.StatusCreated
-	case c.is("PATCH", "readme"):
+	} else {
 		c.repo.readme += body
-	default:
-		notFound(c.w)
-		return
 	}
 	writeJSON(c.w, status, map[string]string{"body": c.repo.readme})
 }

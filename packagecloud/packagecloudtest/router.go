@@ -1,29 +1,29 @@
 package packagecloudtest
 
 import (
-	"bytes"
-	"cmp"
-	"io"
-	"mime/multipart"
 	"net/http"
 	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 )
 
-// call is a request on its way through the router.
+// call is a request that an [endpoint] serves. It is also the ResponseWriter
+// that the request passes through http.ServeMux with.
 type call struct {
-	w    *answer
-	r    *http.Request
-	segs []string // what is left of the path, unescaped; the last without ".json"
-	last string   // the last segment with its extension
-	cred credential
-	repo *repository
+	*answer
+	w      http.ResponseWriter // the answer
+	r      *http.Request       // as the client sent it
+	routed *http.Request       // with the values of the pattern's wildcards
+	cred   credential
+	repo   *repository // nil unless the pattern names a repository
+	below  []string    // the path's segments below the repository, unescaped, without ".json"
+	last   string      // the path's last segment, with its ".json"
+
+	segs []string // the canonical path
 }
 
-func multipartReader(r io.Reader, options map[string]string) *multipart.Reader {
-	return multipart.NewReader(r, options["boundary"])
-}
+// value returns what a wildcard of the endpoint's pattern stands for.
+func (c *call) value(wildcard string) string { return c.routed.PathValue(wildcard) }
 
 // split splits a path at its slashes; an escaped slash stays in its segment.
 func split(escaped string) ([]string, bool) {
@@ -38,55 +38,75 @@ func split(escaped string) ([]string, bool) {
 	return segs, true
 }
 
-// is tells whether the rest of the path matches; "*" stands for a segment.
-func (c *call) is(method string, segs ...string) bool {
-	if c.r.Method != method && (method != http.MethodGet || c.r.Method != http.MethodHead) || len(c.segs) != len(segs) {
-		return false
+// canonical brings the segments of a request's path, or of an endpoint's, into
+// the one form that http.ServeMux knows:
+//
+//   - a path of the API loses its ".json", since the service takes most paths
+//     with and without it;
+//   - a path below a repository's page loses its "priv" and token, and gets
+//     "site" in front, since {owner} would overlap with "api" and "install".
+func canonical(segs []string) []string {
+	segs = slices.Clone(segs)
+	switch {
+	case len(segs) >= 2 && segs[0] == "api" && segs[1] == "v1":
+		segs[len(segs)-1] = strings.TrimSuffix(segs[len(segs)-1], ".json")
+		return segs
+	case len(segs) >= 4 && segs[0] == "install" && segs[1] == "repositories":
+		return segs
+	case len(segs) >= 4 && segs[0] == "priv":
+		segs = segs[2:]
 	}
-	for i, seg := range segs {
-		if seg != "*" && seg != c.segs[i] {
-			return false
+	return slices.Insert(segs, 0, "site")
+}
+
+// noSegment stands for an empty segment, which http.ServeMux would remove, and
+// for an escaped slash alone, which it takes for the end of the path.
+const noSegment = "\x00"
+
+// muxURL spells a canonical path so that http.ServeMux takes it as it is. The
+// mux answers a redirect of its own for "//", "." and "..", and for a path that
+// lacks a slash at its end: here no segment is empty, dots are escaped, and
+// each path ends in a slash, as each pattern does.
+func muxURL(segs []string) *url.URL {
+	plain, escaped := "/", "/"
+	for _, seg := range segs {
+		if seg == "" || seg == "/" {
+			seg = noSegment
+		}
+		plain += seg + "/"
+		if strings.Trim(seg, ".") == "" {
+			escaped += strings.ReplaceAll(seg, ".", "%2E") + "/"
+		} else {
+			escaped += url.PathEscape(seg) + "/"
 		}
 	}
-	return true
+	return &url.URL{Path: plain, RawPath: escaped}
 }
 
-// answer holds an answer back until the handler has let go of its locks, so
-// that a client that reads slowly, or a fault that stalls, holds up no other.
-type answer struct {
-	to     http.ResponseWriter
-	status int
-	body   bytes.Buffer
-	stream bool // sent as it is written: set for large files, which hold no lock
-}
-
-func (a *answer) Header() http.Header { return a.to.Header() }
-
-func (a *answer) WriteHeader(status int) {
-	if a.stream {
-		a.to.WriteHeader(status)
-	} else if a.status == 0 {
-		a.status = status
+// newMux registers every endpoint.
+func (s *Server) newMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, e := range endpoints {
+		for _, path := range e.paths() {
+			segs := canonical(strings.Split(strings.Trim(path, "/"), "/"))
+			below := slices.Index(segs, "{repo}") + 1
+			pattern := "/" + strings.Join(segs, "/")
+			if !strings.HasSuffix(pattern, "...}") {
+				pattern += "/{$}"
+			}
+			mux.HandleFunc(strings.TrimSpace(e.method+" "+pattern), func(w http.ResponseWriter, r *http.Request) {
+				c := w.(*call)
+				c.routed = r
+				if below > 0 {
+					c.below = c.segs[below:]
+				}
+				s.serveEndpoint(e, c)
+			})
+		}
 	}
-}
-
-func (a *answer) Write(p []byte) (int, error) {
-	if a.stream {
-		return a.to.Write(p)
-	}
-	return a.body.Write(p)
-}
-
-func (a *answer) send() {
-	if a.stream {
-		return
-	}
-	status := cmp.Or(a.status, http.StatusOK)
-	if status != http.StatusNoContent {
-		a.Header().Set("Content-Length", strconv.Itoa(a.body.Len()))
-	}
-	a.to.WriteHeader(status)
-	_, _ = a.to.Write(a.body.Bytes())
+	// With a handler for every method and path, the mux never answers by itself.
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
+	return mux
 }
 
 // routeAPI serves the API's host: the API, install helpers and downloads.
@@ -103,104 +123,33 @@ func (s *Server) route(w *answer, r *http.Request) {
 		notFound(w)
 		return
 	}
-	c := &call{w: w, r: r, segs: segs, last: segs[len(segs)-1], cred: s.identify(r)}
-	if len(segs) >= 2 && segs[0] == "api" && segs[1] == "v1" {
-		segs[len(segs)-1] = strings.TrimSuffix(c.last, ".json")
-		c.segs = segs[2:]
-		s.routeV1(c)
-		return
-	}
-	if len(segs) >= 4 && segs[0] == "install" && segs[1] == "repositories" {
-		c.segs = segs[4:]
-		s.inRepository(c, segs[2], segs[3], s.routeInstall)
-		return
-	}
-	if len(segs) >= 4 && segs[0] == "priv" {
-		segs = segs[2:]
-	}
-	if len(segs) >= 3 {
-		c.segs = segs[2:]
-		s.inRepository(c, segs[0], segs[1], s.routeFiles)
-		return
-	}
-	notFound(w)
+	c := &call{answer: w, w: w, r: r, cred: s.identify(r), last: segs[len(segs)-1], segs: canonical(segs)}
+	routed := r.WithContext(r.Context()) // a copy
+	routed.URL, routed.RequestURI = muxURL(c.segs), ""
+	s.mux.ServeHTTP(c, routed)
 }
 
-// inRepository goes on with a repository, if there is one of that name.
-func (s *Server) inRepository(c *call, owner, name string, next func(*call)) {
-	s.mu.Lock()
-	c.repo = s.repository(owner, name)
-	s.mu.Unlock()
-	if c.repo == nil {
-		notFound(c.w)
-		return
-	}
-	next(c)
-}
-
-func (s *Server) routeV1(c *call) {
-	switch {
-	case c.is("GET", "token"):
-		s.showToken(c)
-		return
-	case c.is("GET", "licenses", "*", "license"):
-		s.showLicense(c)
-		return
-	case c.cred.kind != CredentialAPI:
+// serveEndpoint asks for the credential, finds the repository and serves. The
+// API asks for its token before it tells whether there is such a repository;
+// elsewhere the repository decides which credential is needed.
+func (s *Server) serveEndpoint(e endpoint, c *call) {
+	if (e.wants == CredentialAPI || e.wants == CredentialAccount) && c.cred.kind != e.wants {
 		unauthenticated(c.w)
 		return
-	case c.is("GET", "gem_version"):
-		s.gemVersion(c)
-	case c.is("GET", "distributions"):
-		s.listDistributions(c.w)
-	case c.is("GET", "repos"):
-		s.listRepositories(c)
-	case c.is("POST", "repos"):
-		s.newRepository(c)
-	case len(c.segs) >= 3 && c.segs[0] == "repos":
-		owner, name := c.segs[1], c.segs[2]
-		c.segs = c.segs[3:]
-		s.inRepository(c, owner, name, s.routeRepository)
-	default:
-		notFound(c.w)
 	}
-}
-
-func (s *Server) routeRepository(c *call) {
-	switch {
-	case c.is("GET"):
-		s.showRepository(c)
-	case c.is("GET", "packages"):
-		s.listPackages(c)
-	case c.is("POST", "packages"):
-		s.upload(c)
-	case c.is("POST", "packages", "contents"):
-		s.showContents(c)
-	case c.is("GET", "packages", "*"), c.is("GET", "packages", "*", "*"),
-		c.is("GET", "packages", "*", "*", "*"), c.is("GET", "packages", "*", "*", "*", "*"):
-		s.indexPackages(c)
-	case c.is("GET", "search"):
-		s.search(c)
-	case c.is("GET", "packages_with_bk_required_attributes"):
-		s.listForMigration(c)
-	case len(c.segs) >= 3 && c.segs[0] == "package":
-		s.routePackage(c)
-	case len(c.segs) >= 1 && c.segs[0] == "master_tokens":
-		s.routeMasterTokens(c)
-	case len(c.segs) >= 1 && c.segs[0] == "gpg_keys":
-		s.routeKeys(c)
-	case len(c.segs) >= 3 && c.segs[0] == "stats" && c.segs[1] == "installs":
-		s.installStatistics(c)
-	case len(c.segs) == 1 && c.segs[0] == "artifacts":
-		s.routeArtifacts(c)
-	case len(c.segs) == 1 && c.segs[0] == "readme":
-		s.routeReadme(c)
-	case c.r.Method == http.MethodDelete && len(c.segs) >= 2:
-		s.deletePackage(c)
-	case c.r.Method == http.MethodPost && len(c.segs) >= 3 && c.segs[len(c.segs)-1] == "promote":
-		c.segs = c.segs[:len(c.segs)-1]
-		s.promote(c)
-	default:
-		notFound(c.w)
+	if c.below != nil {
+		s.mu.Lock()
+		c.repo = s.repository(c.value("owner"), c.value("repo"))
+		s.mu.Unlock()
+		if c.repo == nil {
+			notFound(c.w)
+			return
+		}
 	}
+	if (e.wants == CredentialRead && c.repo.private && !c.cred.mayRead(c.repo)) ||
+		(e.wants == CredentialMaster && !c.cred.mayInstall(c.repo)) {
+		unauthenticated(c.w)
+		return
+	}
+	e.serve(s, c)
 }

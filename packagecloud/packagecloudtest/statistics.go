@@ -43,25 +43,23 @@ func period(c *call) (from, to time.Time, refusal invalid) {
 	return from, to, refusal
 }
 
-// statistic answers count, detail or series/{interval} of events.
-func (s *Server) statistic(c *call, what []string, events []event) {
-	switch {
-	case len(what) == 1 && what[0] == "count":
+// statistic answers count, detail or the series of an interval.
+func (s *Server) statistic(c *call, what string, events []event) {
+	switch what {
+	case "count":
 		writeJSON(c.w, http.StatusOK, map[string]int{"value": len(events)})
-	case len(what) == 1 && what[0] == "detail":
+	case "detail":
 		s.page(c, len(events), func(i int) any { return events[i].show })
-	case len(what) == 2 && what[0] == "series" && (what[1] == "daily" || what[1] == "weekly"):
+	default:
 		series := map[string]int{}
 		for _, e := range events {
 			day := e.at
-			if what[1] == "weekly" {
+			if what == "weekly" {
 				day = day.AddDate(0, 0, -(int(day.Weekday())+6)%7) // its Monday
 			}
 			series[day.Format("20060102Z")]++
 		}
 		writeJSON(c.w, http.StatusOK, map[string]any{"value": series})
-	default:
-		notFound(c.w)
 	}
 }
 
@@ -71,7 +69,11 @@ func namesToken(filter, name string, id int) bool {
 }
 
 // downloadStatistics serves {package}/stats/downloads/...
-func (s *Server) downloadStatistics(c *call, path, what []string) {
+func (s *Server) downloadStatistics(c *call) {
+	what, path := c.below[len(c.below)-1], c.below[1:len(c.below)-3]
+	if what != "count" && what != "detail" {
+		path = path[:len(path)-1] // "series" stands before the interval
+	}
 	from, to, refusal := period(c)
 	query := c.r.URL.Query()
 	if source := query.Get("source"); source != "" && source != "web" && source != "cli" {
@@ -81,7 +83,7 @@ func (s *Server) downloadStatistics(c *call, path, what []string) {
 	defer s.mu.Unlock()
 	p := s.find(c.repo, path)
 	switch {
-	case p == nil || p.downloadsHidden() || (what[0] == "detail" && c.repo.owner != s.opts.Owner):
+	case p == nil || p.downloadsHidden() || (what == "detail" && c.repo.owner != s.opts.Owner):
 		notFound(c.w)
 		return
 	case refusal != nil:
@@ -125,12 +127,9 @@ func (p *storedPackage) downloadsHidden() bool { return p.Group != "" }
 
 // installStatistics serves stats/installs[/{distro}[/{version}]]/...
 func (s *Server) installStatistics(c *call) {
-	rest := c.segs[2:]
-	var place []string
-	for len(rest) > 0 && len(place) < 2 && rest[0] != "count" && rest[0] != "detail" && rest[0] != "series" {
-		place, rest = append(place, rest[0]), rest[1:]
-	}
-	if (c.r.Method != http.MethodGet && c.r.Method != http.MethodHead) || len(rest) == 0 || (rest[0] == "detail" && c.repo.owner != s.opts.Owner) {
+	distro, version := c.value("distribution"), c.value("version")
+	what := c.below[len(c.below)-1]
+	if what == "detail" && c.repo.owner != s.opts.Owner {
 		notFound(c.w)
 		return
 	}
@@ -152,7 +151,7 @@ func (s *Server) installStatistics(c *call) {
 		}
 		switch {
 		case in.at.Before(from) || !in.at.Before(to):
-		case len(place) > 0 && place[0] != in.distro, len(place) > 1 && place[1] != in.version:
+		case distro != "" && distro != in.distro, version != "" && version != in.version:
 		case query.Get("user_agent") != "" && query.Get("user_agent") != in.agent:
 		case !namesToken(query.Get("master_token"), name, id):
 		default:
@@ -162,5 +161,5 @@ func (s *Server) installStatistics(c *call) {
 			}})
 		}
 	}
-	s.statistic(c, rest, events)
+	s.statistic(c, what, events)
 }

@@ -20,6 +20,12 @@ func (c credential) mayRead(repo *repository) bool {
 	return c.kind == CredentialAPI || (c.kind == CredentialRead && c.master.repo == repo)
 }
 
+// mayInstall tells whether the credential may use the install helpers: a
+// public repository needs none, a private one its master token.
+func (c credential) mayInstall(repo *repository) bool {
+	return (c.kind == CredentialMaster && c.master.repo == repo) || (c.kind == CredentialNone && !repo.private)
+}
+
 // identify reads the Authorization header, and on /priv/TOKEN/ paths the token
 // in the path.
 func (s *Server) identify(r *http.Request) credential {
