@@ -3,8 +3,10 @@ package packagecloud
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -29,15 +31,16 @@ type Content struct {
 	// begins then.
 	Open func() (io.ReadCloser, error)
 
-	used  *atomic.Bool            // of a Reader: whether it was opened, which works once; else nil
-	tee   io.Writer               // gets what is sent of content that can be read once; may be nil
-	stat  func() (Content, error) // of a file: completes the Content when the upload begins
-	first io.ReadCloser           // opened to look into the package, and left at its beginning
+	used  *atomic.Bool                       // of a Reader: whether it was opened, which works once; else nil
+	stat  func() (Content, error)            // of a file: completes the Content when the upload begins
+	first io.ReadCloser                      // opened to look into the package, and left at its beginning
+	sum   *atomic.Pointer[[sha256.Size]byte] // of the bytes that the first whole reading gave; nil until then
 }
 
-// File is the content of a file, which is looked at when the upload begins. If
-// its size or time changes before the upload has ended, that is an error:
-// nobody wants half of an old package and half of a new one.
+// File is the content of a file, which is looked at when the upload begins. If it
+// changes before all of it is sent, that is ErrContentChanged: nobody wants half of
+// an old package and half of a new one. Size, time and identity tell of a change; on
+// Unix so does the time that no program can set back.
 func File(path string) Content {
 	return Content{Name: filepath.Base(path), stat: func() (Content, error) {
 		// On Windows only the status of an open file tells which file it was.
@@ -55,7 +58,11 @@ func File(path string) Content {
 					return nil, err
 				}
 				r := &fileReader{File: f, path: path, info: info}
-				if err := r.unchanged(); err != nil {
+				touched, err := r.unchanged()
+				if err == nil && touched {
+					err = r.changed()
+				}
+				if err != nil {
 					f.Close()
 					return nil, err
 				}
@@ -82,25 +89,49 @@ type fileReader struct {
 	info os.FileInfo
 }
 
-func (r *fileReader) unchanged() error {
+// unchanged compares the file with what it was when the upload began. Touched
+// reports whether something else than its size and time did change: its bytes, if
+// somebody set the time back, or only its name, its links or its permissions.
+func (r *fileReader) unchanged() (touched bool, err error) {
 	now, err := r.File.Stat()
 	if err != nil {
-		return fmt.Errorf("packagecloud: %w", err)
+		return false, fmt.Errorf("packagecloud: %w", err)
 	}
 	if now.Size() != r.info.Size() || !now.ModTime().Equal(r.info.ModTime()) || !os.SameFile(now, r.info) {
-		return fmt.Errorf("%w: %s; upload it again when it is complete", ErrContentChanged, r.path)
+		return false, r.changed()
 	}
-	return nil
+	return changeTime(now) != changeTime(r.info), nil
+}
+
+func (r *fileReader) changed() error {
+	return fmt.Errorf("%w: %s; upload it again when it is complete", ErrContentChanged, r.path)
 }
 
 func (r *fileReader) Read(p []byte) (int, error) {
 	n, err := r.File.Read(p)
 	if err == io.EOF {
-		if changed := r.unchanged(); changed != nil {
+		if _, changed := r.unchanged(); changed != nil {
 			err = changed
 		}
 	}
 	return n, err
+}
+
+// holds makes sure that the bytes of the file are those that were read, which sum
+// is the checksum of. They are read again only if something changed.
+func (r *fileReader) holds(watch *watchdog, sum [sha256.Size]byte) error {
+	touched, err := r.unchanged()
+	if err != nil || !touched {
+		return err
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, watchedReader{watch, io.NewSectionReader(r.File, 0, r.info.Size())}); err != nil {
+		return fmt.Errorf("packagecloud: reading %s: %w", r.path, err)
+	}
+	if [sha256.Size]byte(h.Sum(nil)) != sum {
+		return r.changed()
+	}
+	return nil
 }
 
 // WriteTo is hidden, so that every byte goes through Read.
@@ -153,6 +184,21 @@ var errNilReader = errors.New("packagecloud: the reader of the content is nil")
 // once reports whether c is a Reader's.
 func (c *Content) once() bool { return c.used != nil }
 
+// verify is called when r, a reader of the content, has given all of it, and h has
+// hashed that. The bytes must be those of every other reading, and of the file.
+func (c *Content) verify(watch *watchdog, r io.Reader, h hash.Hash) error {
+	sum := [sha256.Size]byte(h.Sum(nil))
+	if f, ok := r.(*fileReader); ok {
+		if err := f.holds(watch, sum); err != nil {
+			return err
+		}
+	}
+	if !c.sum.CompareAndSwap(nil, &sum) && *c.sum.Load() != sum {
+		return fmt.Errorf("%w: %s has other bytes than when it was read before; upload it again when it is complete", ErrContentChanged, c.Name)
+	}
+	return nil
+}
+
 // copyTo reads the whole content.
 func (c *Content) copyTo(ctx context.Context, w io.Writer, stall time.Duration) error {
 	c.drop(ctx, stall) // what can be opened once is for the body
@@ -163,9 +209,13 @@ func (c *Content) copyTo(ctx context.Context, w io.Writer, stall time.Duration) 
 		return err
 	}
 	defer r.Close()
-	n, err := io.Copy(w, io.LimitReader(watchedReader{watch, r}, c.Size+1))
+	h := sha256.New()
+	n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(watchedReader{watch, r}, c.Size+1))
 	if err == nil && n != c.Size {
 		err = fmt.Errorf("%w: %s isn't %d bytes long", ErrContentChanged, c.Name, c.Size)
+	}
+	if err == nil {
+		err = c.verify(watch, r, h)
 	}
 	return err
 }
@@ -184,6 +234,7 @@ func (c Content) prepare() (Content, error) {
 	if c.Size < 0 {
 		return c, fmt.Errorf("packagecloud: the size of %q is negative", c.Name)
 	}
+	c.sum = new(atomic.Pointer[[sha256.Size]byte])
 	open := c.Open
 	c.Open = func() (io.ReadCloser, error) {
 		r, err := open()

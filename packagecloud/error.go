@@ -40,13 +40,14 @@ var (
 	ErrNotReplayable = errors.New("packagecloud: the content can be read only once and can't be sent again; use File, Bytes or ReaderAt")
 	// ErrContentChanged: the file isn't what it was when the upload began.
 	ErrContentChanged = errors.New("packagecloud: the content changed while it was being uploaded")
-	// ErrUnknownOutcome: the answer to a request got lost, and what the server
-	// shows doesn't tell whether it was carried out. An upload that is repeated
+	// ErrUnknownOutcome: the answer to a request got lost or fits another request,
+	// and what the server shows doesn't tell whether it was carried out. An upload that is repeated
 	// with Skip settles it: what is there isn't sent again.
-	ErrUnknownOutcome = errors.New("packagecloud: the answer got lost and the outcome is unknown")
+	ErrUnknownOutcome = errors.New("packagecloud: the outcome is unknown")
 	// ErrNoChecksum: the server gives no checksum for the package.
 	ErrNoChecksum = errors.New("packagecloud: the server gives no checksum for this package")
-	// ErrChecksum: what was downloaded isn't what the server has.
+	// ErrChecksum: what was downloaded isn't what the server has, or the server
+	// says that it stored something else than what was uploaded.
 	ErrChecksum = errors.New("packagecloud: the checksum doesn't match")
 	// ErrListChanged: packages came or went while a list was read, so that
 	// some may be missing in it.

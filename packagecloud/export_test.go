@@ -110,3 +110,9 @@ func ReplaceFile(path string) error {
 	}
 	return t.commit()
 }
+
+// HasChangeTime reports whether the system tells when a file was changed last.
+func HasChangeTime(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && changeTime(info) != nil
+}

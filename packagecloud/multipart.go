@@ -2,7 +2,9 @@ package packagecloud
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"io"
 	"mime/multipart"
 	"net/textproto"
@@ -138,6 +140,7 @@ type formBody struct {
 	offset  int64 // in the segment
 	sent    int64 // of all contents
 	current io.ReadCloser
+	hash    hash.Hash // of what current gave
 	closed  bool
 	empty   int // reads in a row that gave nothing
 }
@@ -197,14 +200,13 @@ func (b *formBody) readContent(c *Content, p []byte) (n int, done bool, err erro
 		if b.current, err = c.open(b.watch.ctx); err != nil {
 			return 0, false, err
 		}
+		b.hash = sha256.New()
 	}
 	left := c.Size - b.offset
 	if left > 0 {
 		n, err = b.current.Read(p[:min(int64(len(p)), left)])
 		b.offset += int64(n)
-		if c.tee != nil {
-			c.tee.Write(p[:n])
-		}
+		b.hash.Write(p[:n])
 		if err == io.EOF && b.offset < c.Size {
 			return n, false, fmt.Errorf("%w: %s ended after %d of %d bytes", ErrContentChanged, c.Name, b.offset, c.Size)
 		}
@@ -227,6 +229,9 @@ func (b *formBody) readContent(c *Content, p []byte) (n int, done bool, err erro
 			return n, false, fmt.Errorf("%w: %s is longer than %d bytes", ErrContentChanged, c.Name, c.Size)
 		}
 		if err == io.EOF {
+			if err := c.verify(b.watch, b.current, b.hash); err != nil {
+				return n, false, err
+			}
 			err = b.current.Close()
 			b.current = nil
 			return n, true, err

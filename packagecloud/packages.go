@@ -46,6 +46,8 @@ type Package struct {
 	// left. Nothing was sent, unless only the server's refusal told: see [Skip].
 	Existed bool
 
+	empty bool // the server says that Size is 0
+
 	// DownloadURL may hold a read token.
 	DownloadURL SecretURL
 	// The addresses that the server gives for what can be done next; paths
@@ -107,6 +109,7 @@ func (p *Package) unmarshal(data []byte, nested bool) error {
 		DownloadsDetailURL address `json:"downloads_detail_url"`
 		DownloadsSeriesURL address `json:"downloads_series_url"`
 	}
+	w.Size = -1 // none is given, or one that makes no sense
 	if err := json.Unmarshal(data, &w); err != nil {
 		return errors.New("packagecloud: a package isn't a JSON object")
 	}
@@ -120,7 +123,7 @@ func (p *Package) unmarshal(data []byte, nested bool) error {
 		Type: string(w.Type), Distribution: string(w.Distribution), Architecture: string(w.Architecture),
 		Scope: string(w.Scope), Filename: string(w.Filename), Repository: string(w.Repository),
 		Uploader: string(w.Uploader), CreatedAt: created, Private: bool(w.Private), Indexed: bool(w.Indexed),
-		Size: int64(w.Size), Summary: string(w.Summary), Description: string(w.Description),
+		Size: max(0, int64(w.Size)), empty: w.Size == 0, Summary: string(w.Summary), Description: string(w.Description),
 		Licenses: texts(w.Licenses), TotalDownloads: int64(w.Downloads),
 		MD5: w.MD5.checksum(32), SHA1: w.SHA1.checksum(40), SHA256: w.SHA256.checksum(64), SHA512: w.SHA512.checksum(128),
 		DownloadURL: download, PackageURL: string(w.PackageURL), VersionsURL: string(w.VersionsURL),

@@ -333,7 +333,6 @@ func TestUpload_SuccessOfAnotherRequestIsNotBelieved(t *testing.T) {
 		"another package's, by its size": {`{"filename":"other-9.asc","size":"999"}`, false, false},
 		"another package's, by its sum":  {`{"filename":"other-9.asc","size":"7","sha256sum":"` + strings.Repeat("0", 64) + `"}`, false, false},
 		"renamed":                        {fmt.Sprintf(`{"filename":"other-9.asc","size":"7","sha256sum":"%x"}`, sha256.Sum256([]byte(content))), false, true},
-		"of the same name":               {`{"filename":"` + demo + `","size":"100.0"}`, false, true},
 	} {
 		transport := &faulty{
 			post: func(n int, r *http.Request) (*http.Response, error) {

@@ -3,7 +3,6 @@ package packagecloud
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -107,7 +106,8 @@ func (u *upload) doubt(found []*Package) string {
 
 // delete removes the old package once it is sure that the new one can be read.
 func (u *upload) delete(ctx context.Context, pkg *Package) error {
-	_, err := u.digest(ctx, "sha256", sha256.New())
+	// Its checksum may be known, but it has to be sent again.
+	err := u.content.copyTo(ctx, io.Discard, u.repo.client.stall)
 	for i := 0; err == nil && i < len(u.sources); i++ {
 		err = u.sources[i].copyTo(ctx, io.Discard, u.repo.client.stall)
 	}
@@ -139,6 +139,8 @@ func (u *upload) afterDelete(pkg *Package, err error) (*Package, error) {
 		return nil, fmt.Errorf("%s, but the new package is another: it is stored as %s", gone, shorten(pkg.Filename, 100))
 	case err == nil:
 		return pkg, nil
+	case errors.Is(err, ErrChecksum):
+		return nil, fmt.Errorf("%s, and what has its place is not the new one: %w", gone, err)
 	case errors.Is(err, ErrUnknownOutcome):
 		return nil, fmt.Errorf("%s, and the new one may be in its place: look for it in the repository: %w", gone, err)
 	case errors.Is(err, ErrExists):

@@ -2,11 +2,8 @@ package packagecloud
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -25,7 +22,8 @@ const (
 	expectFrom = 1 << 20
 	// answerTimeout is how long the server may work on a package that it has
 	// got. After it the outcome is looked up.
-	answerTimeout = 10 * time.Minute
+	answerTimeout  = 10 * time.Minute
+	uploadEndpoint = "/api/v1/repos/{owner}/{repo}/packages.json"
 )
 
 // IfExists says what an upload does when the package is there already.
@@ -107,8 +105,7 @@ type upload struct {
 	started time.Time
 
 	transfer transfer
-	sent     hash.Hash         // of content that can be read once
-	sums     map[string]string // computed when they are needed
+	sums     map[string]string // but SHA-256, which content.sum has
 	deleted  *Package          // the old package, by Replace
 }
 
@@ -121,8 +118,14 @@ type upload struct {
 // created since the upload began, by the server's own clock. Else the error is ErrUnknownOutcome; besides,
 // it may be what ended a later try, ErrUnauthorized for example.
 //
+// The content is hashed as it is sent, and the answer is compared with that. If it
+// has another checksum or size, the error is ErrChecksum. If it names another
+// repository or distribution, the package is looked up, and the error is
+// ErrUnknownOutcome unless it is where it belongs. Where the answer has no SHA-256
+// but SHA-512, SHA-1 or MD5, the content is read once more for that, if it can be.
+//
 // Errors are an *[Error], among them ErrExists and ErrInvalid; ErrContentChanged,
-// ErrNotReplayable and ErrUnknownOutcome; or those of the token, the file, the
+// ErrChecksum, ErrNotReplayable and ErrUnknownOutcome; or those of the token, the file, the
 // network and the context.
 // https://packagecloud.io/docs/api#resource_packages_method_create
 func (r *Repository) Upload(ctx context.Context, content Content, options *UploadOptions) (*Package, error) {
@@ -164,10 +167,6 @@ func (u *upload) prepare(ctx context.Context, content Content) (err error) {
 		return fmt.Errorf("%w (IfExists has to read it first)", ErrNotReplayable)
 	}
 	u.sums, u.names = map[string]string{}, []string{u.content.Name}
-	if u.content.once() {
-		u.sent = sha256.New()
-		u.content.tee = u.sent
-	}
 	for _, source := range u.options.SourceFiles {
 		if source, err = source.prepare(); err != nil {
 			return err
@@ -304,6 +303,8 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 		switch {
 		case local != nil:
 			return fail(local) // the content can't be read, or changed
+		case errors.Is(err, ErrChecksum), errors.Is(err, ErrUnknownOutcome):
+			return nil, err // a repeat would find what is stored
 		case errors.Is(err, ErrExists) && lost:
 			return u.resolveDuplicate(ctx, err)
 		case !ambiguous(err):
@@ -349,9 +350,12 @@ func (u *upload) post(ctx context.Context, path string, form *form) (*Package, e
 	if e, ok := errors.AsType[*Error](err); ok && asks && e.StatusCode == http.StatusExpectationFailed {
 		now := time.Now()
 		c.ignoresExpect.Store(&now)
-		return u.postOnce(ctx, path, form, false)
+		pkg, err = u.postOnce(ctx, path, form, false)
 	}
-	return pkg, err
+	if err != nil {
+		return nil, err
+	}
+	return u.believe(ctx, pkg)
 }
 
 func (u *upload) postOnce(ctx context.Context, path string, form *form, asks bool) (*Package, error) {
@@ -379,55 +383,9 @@ func (u *upload) postOnce(ctx context.Context, path string, form *form, asks boo
 	}
 	defer u.transfer.end() // what is read later would be read behind the caller's back
 	r := request{
-		method: http.MethodPost, url: path, subject: u.repo.subject(nil), endpoint: "/api/v1/repos/{owner}/{repo}/packages.json",
+		method: http.MethodPost, url: path, subject: u.repo.subject(nil), endpoint: uploadEndpoint,
 		header: header, size: form.size,
 		body: func(watch *watchdog) (io.ReadCloser, error) { return form.open(&u.transfer, watch) },
 	}
-	pkg, err := c.onePackage(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	if flaw := u.flaw(ctx, pkg); flaw != "" {
-		return nil, &answerError{r.method, r.endpoint, "the server answered with success, but " + flaw}
-	}
-	return pkg, nil
-}
-
-// flaw says why a success can't be that of this upload. A connection that a proxy
-// or a server has got out of step gives the answer to another request.
-func (u *upload) flaw(ctx context.Context, pkg *Package) string {
-	if _, whole := u.transfer.state(); !whole {
-		return "before it had the whole package"
-	}
-	switch size := pkg.fileSize(); {
-	case pkg.Filename == "":
-		return "with no package; is the base URL right?"
-	case pkg.Filename == u.content.Name || u.typ == packagefile.DSC: // else the server may have renamed it
-		return ""
-	case size > 0 && size != u.content.Size:
-		return "with another package"
-	case pkg.SHA256 != "":
-		if sum, err := u.digest(ctx, "sha256", sha256.New()); err == nil && !strings.EqualFold(sum, pkg.SHA256) {
-			return "with another package"
-		}
-	}
-	return ""
-}
-
-// digest returns the content's checksum, computed once.
-func (u *upload) digest(ctx context.Context, algorithm string, h hash.Hash) (string, error) {
-	if sum := u.sums[algorithm]; sum != "" {
-		return sum, nil
-	}
-	if u.content.once() {
-		if _, whole := u.transfer.state(); !whole || algorithm != "sha256" {
-			return "", ErrNotReplayable
-		}
-		return hex.EncodeToString(u.sent.Sum(nil)), nil
-	}
-	if err := u.content.copyTo(ctx, h, u.repo.client.stall); err != nil {
-		return "", err
-	}
-	u.sums[algorithm] = hex.EncodeToString(h.Sum(nil))
-	return u.sums[algorithm], nil
+	return c.onePackage(ctx, r)
 }
