@@ -157,7 +157,7 @@ func (u *upload) digest(ctx context.Context, algorithm string, h hash.Hash) (str
 	if algorithm == "sha256" {
 		w = io.Discard // copyTo computes that itself
 	}
-	if err := u.content.copyTo(ctx, w, u.repo.client.stall); err != nil {
+	if err := u.content.copyTo(ctx, w, u.repo.client.http.Stall); err != nil {
 		return "", err
 	}
 	if algorithm == "sha256" {

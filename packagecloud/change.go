@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
 // Delete removes pkg. Package managers see it go when their metadata has been
@@ -55,8 +57,8 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 		pause, ok := r.client.pause(try, err)
 		switch {
 		case ok && ambiguous(err) && try < maxTries:
-			if sleep(ctx, pause) != nil {
-				return unknown(contextError(ctx, err))
+			if exchange.Sleep(ctx, pause) != nil {
+				return unknown(exchange.ContextError(ctx, err))
 			}
 		case answered(err):
 			return fmt.Errorf("packagecloud: %s is still in %s: %w", shorten(pkg.Filename, 200), r, err)
@@ -119,7 +121,7 @@ func (r *Repository) promoted(ctx context.Context, pkg *Package, destination *Re
 	}
 	var here, there *Package
 	for _, pause := range r.client.unknownOutcomeAt {
-		if ctx.Err() != nil || sleep(ctx, pause) != nil {
+		if ctx.Err() != nil || exchange.Sleep(ctx, pause) != nil {
 			break
 		}
 		var err error
@@ -241,7 +243,7 @@ func (c *Client) created(ctx context.Context, name string, started time.Time, ca
 	case info.URL != "":
 		return info.URL, nil
 	}
-	base, err := c.transport.baseURL(ctx)
+	base, err := c.http.Auth.BaseURL(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -257,10 +259,10 @@ func ambiguous(err error) bool {
 	if answered(err) {
 		return true
 	}
-	if _, ok := errors.AsType[*leftError](err); ok {
+	if _, ok := errors.AsType[*exchange.LeftError](err); ok {
 		return false // it was refused
 	}
-	return reached(err) && !neverSent(err)
+	return exchange.Reached(err) && !exchange.NeverSent(err)
 }
 
 // answered reports whether the answer was a success by its status, but not in the
@@ -320,18 +322,18 @@ func (r *Repository) address(ctx context.Context, pkg *Package, suffix string) (
 // URL's server and below this repository, however that server or a proxy before it
 // cleans and decodes the path. A file's own name may look escaped.
 func (r *Repository) owns(ctx context.Context, address, filename string) error {
-	u, err := r.client.resolve(ctx, address)
+	u, err := r.client.http.Resolve(ctx, address)
 	if err != nil {
 		return err
 	}
-	base, err := r.client.transport.baseURL(ctx)
+	base, err := r.client.http.Auth.BaseURL(ctx)
 	if err != nil {
 		return err
 	}
 	elsewhere := func(how string) error {
 		return fmt.Errorf("packagecloud: the server's address for changing the package %s; nothing was sent: list the packages of %s again, from its own server", how, r)
 	}
-	if !sameOrigin(u, base) {
+	if !exchange.SameOrigin(u, base) {
 		return elsewhere("is on another server, " + shorten(u.Host, 200))
 	}
 	rest, ok := strings.CutPrefix(u.EscapedPath(), strings.TrimSuffix(base.EscapedPath(), "/")+"/api/v1/repos/")

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"time"
+
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
 // Content is what an upload sends. [File], [Bytes], [ReaderAt] and [Reader] make
@@ -119,13 +121,13 @@ func (r *fileReader) Read(p []byte) (int, error) {
 
 // holds makes sure that the bytes of the file are those that were read, which sum
 // is the checksum of. They are read again only if something changed.
-func (r *fileReader) holds(watch *watchdog, sum [sha256.Size]byte) error {
+func (r *fileReader) holds(watch *exchange.Watch, sum [sha256.Size]byte) error {
 	touched, err := r.unchanged()
 	if err != nil || !touched {
 		return err
 	}
 	h := sha256.New()
-	if _, err := io.Copy(h, watchedReader{watch, io.NewSectionReader(r.File, 0, r.info.Size())}); err != nil {
+	if _, err := io.Copy(h, watch.Reader(io.NewSectionReader(r.File, 0, r.info.Size()))); err != nil {
 		return fmt.Errorf("packagecloud: reading %s: %w", r.path, err)
 	}
 	if [sha256.Size]byte(h.Sum(nil)) != sum {
@@ -186,7 +188,7 @@ func (c *Content) once() bool { return c.used != nil }
 
 // verify is called when r, a reader of the content, has given all of it, and h has
 // hashed that. The bytes must be those of every other reading, and of the file.
-func (c *Content) verify(watch *watchdog, r io.Reader, h hash.Hash) error {
+func (c *Content) verify(watch *exchange.Watch, r io.Reader, h hash.Hash) error {
 	sum := [sha256.Size]byte(h.Sum(nil))
 	if f, ok := r.(*fileReader); ok {
 		if err := f.holds(watch, sum); err != nil {
@@ -202,15 +204,15 @@ func (c *Content) verify(watch *watchdog, r io.Reader, h hash.Hash) error {
 // copyTo reads the whole content.
 func (c *Content) copyTo(ctx context.Context, w io.Writer, stall time.Duration) error {
 	c.drop(ctx, stall) // what can be opened once is for the body
-	watch := newWatchdog(ctx, stall)
-	defer watch.stop()
-	r, err := c.open(watch.ctx)
+	watch := exchange.NewWatch(ctx, stall)
+	defer watch.Stop()
+	r, err := c.open(watch.Context())
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(watchedReader{watch, r}, c.Size+1))
+	n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(watch.Reader(r), c.Size+1))
 	if err == nil && n != c.Size {
 		err = fmt.Errorf("%w: %s isn't %d bytes long", ErrContentChanged, c.Name, c.Size)
 	}
@@ -258,4 +260,43 @@ func lastSeparator(path string) int {
 		}
 	}
 	return -1
+}
+
+// open opens the content for as long as ctx lasts. What reads anything but a
+// file or memory may block for ever, such as a pipe or a store behind a network:
+// it is given up when ctx ends, and closed when it comes back.
+func (c *Content) open(ctx context.Context) (io.ReadCloser, error) {
+	open := c.Open
+	if first := c.first; first != nil && exchange.Ended(ctx) == nil {
+		c.first, open = nil, func() (io.ReadCloser, error) { return first, nil }
+	}
+	r, err := exchange.Open(ctx, open)
+	if err != nil {
+		return nil, err
+	}
+	switch r.(type) {
+	case *fileReader, memory:
+		return r, nil
+	}
+	return exchange.NewBlockingReader(ctx, r), nil
+}
+
+// keep leaves a reader that nobody has read from to the next who opens the
+// content, since it may be the only one, or dear.
+func (c *Content) keep(r io.ReadCloser) {
+	if b, ok := r.(*exchange.BlockingReader); ok {
+		r = b.Reader()
+	}
+	c.first = r
+}
+
+// drop closes what was kept.
+func (c *Content) drop(ctx context.Context, stall time.Duration) {
+	if c.first == nil {
+		return
+	}
+	watch := exchange.NewWatch(ctx, stall)
+	defer watch.Stop()
+	exchange.NewBlockingReader(watch.Context(), c.first).Close()
+	c.first = nil
 }

@@ -84,7 +84,7 @@ func (c *Client) Distributions(ctx context.Context) (map[string][]Distribution, 
 		},
 	}, &out)
 	if errors.Is(err, ErrNotFound) { // every server has it
-		if base, failure := c.transport.baseURL(ctx); failure == nil {
+		if base, failure := c.http.Auth.BaseURL(ctx); failure == nil {
 			err = fmt.Errorf("%w; is the base URL right, %s?", err, base.Redacted())
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
@@ -51,8 +52,8 @@ type download struct {
 	allowUnverified bool
 	progress        func(received, total int64)
 	readToken       tokensource.TokenSource
-	asReader        bool // with readToken
-	authenticator   *Transport
+	asReader        bool                    // with readToken
+	reader          *exchange.Authenticator // of readToken
 
 	newHash func() hash.Hash
 	hash    hash.Hash // of what was written
@@ -132,20 +133,9 @@ func (d *download) prepare(ctx context.Context, r *Repository) error {
 		return fmt.Errorf("packagecloud: the server gives no address to download %s from", d.name())
 	}
 	if d.asReader {
-		base, err := r.client.transport.baseURL(ctx)
-		if err != nil {
+		if d.reader, err = r.client.http.Auth.Reader(ctx, d.readToken); err != nil {
 			return err
 		}
-		t := r.client.transport
-		read, err := newTransport(d.readToken, &config{
-			baseURL: base.String(), insecure: t.insecure, rotationWait: t.rotationWait,
-			logger: t.logger, httpClient: &http.Client{Transport: t.next},
-		})
-		if err != nil {
-			return err
-		}
-		read.accepted = &r.client.readTokens
-		d.authenticator = read
 	}
 	return nil
 }
@@ -174,9 +164,9 @@ func (d *download) run(ctx context.Context) error {
 			return err
 		}
 		denied = expired(err)
-		d.client.logger.DebugContext(ctx, "packagecloud download resumes", "file", d.name(), "at", d.written, "error", err.Error())
-		if sleep(ctx, max(pause, d.client.backoff(try))) != nil {
-			return contextError(ctx, err)
+		d.client.http.Logger.DebugContext(ctx, "packagecloud download resumes", "file", d.name(), "at", d.written, "error", err.Error())
+		if exchange.Sleep(ctx, max(pause, d.client.retry.Pause(try))) != nil {
+			return exchange.ContextError(ctx, err)
 		}
 	}
 }
@@ -208,7 +198,7 @@ func (d *download) verify() error {
 // that it redirects to expires.
 func (d *download) fetch(ctx context.Context) error {
 	address, credential, err := d.pkg.DownloadURL.split()
-	if d.authenticator != nil {
+	if d.reader != nil {
 		credential, err = tokensource.Token{}, nil
 	}
 	if err != nil {
@@ -219,12 +209,13 @@ func (d *download) fetch(ctx context.Context) error {
 		header.Set("Range", "bytes="+strconv.FormatInt(d.written, 10)+"-")
 		header.Set("If-Range", d.etag)
 	}
-	resp, err := d.client.once(ctx, request{
+	r := request{
 		method: http.MethodGet, readOnly: true, url: address.String(), header: header,
 		subject:    d.name(),
 		endpoint:   "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",
-		credential: credential, authenticator: d.authenticator,
-	})
+		credential: credential, reader: d.reader,
+	}
+	answer, err := d.client.once(ctx, r)
 	if e, ok := errors.AsType[*Error](err); ok && e.StatusCode == http.StatusRequestedRangeNotSatisfiable && d.etag != "" {
 		d.etag = "" // all may have come before the cut: read it from the start
 		return d.fetch(ctx)
@@ -232,6 +223,7 @@ func (d *download) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	resp := answer.Response
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusResetContent {
 		return fmt.Errorf("packagecloud: %s: the server answered %d and sent nothing", d.name(), resp.StatusCode)
@@ -262,7 +254,8 @@ func (d *download) fetch(ctx context.Context) error {
 		if _, ok := errors.AsType[*writeError](err); ok || ctx.Err() != nil || errors.Is(err, ErrChecksum) {
 			return fmt.Errorf("packagecloud: %s: %w", d.name(), err)
 		}
-		return newTransportError(http.MethodGet, "download of "+d.name(), resp.Request, fmt.Errorf("%w after %d bytes: %w", errCut, d.written, err))
+		r.endpoint = "download of " + d.name()
+		return r.failure(answer, fmt.Errorf("%w after %d bytes: %w", errCut, d.written, err))
 	}
 	return nil
 }

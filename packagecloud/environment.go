@@ -9,6 +9,7 @@ import (
 	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/backends/env"
 	"github.com/packagecloud-go/sdk/backends/file"
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
@@ -46,7 +47,7 @@ func FromEnvironment(options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cached, err := tokensource.Cache(source, tokensource.CacheOptions{OnEvent: eventHook(cfg.logger)})
+	cached, err := tokensource.Cache(source, tokensource.CacheOptions{OnEvent: exchange.EventHook(cfg.logger)})
 	if err != nil {
 		return nil, err
 	}

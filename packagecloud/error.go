@@ -8,18 +8,19 @@ import (
 	"maps"
 	"math"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
 // What an [Error] can be, by errors.Is.
 var (
 	// ErrUnauthorized: 401, the token is missing or wrong, and the source had
 	// no other.
-	ErrUnauthorized = errors.New("unauthorized")
+	ErrUnauthorized = exchange.ErrUnauthorized
 	// ErrNotFound: 404, or the repository isn't visible to this token.
 	ErrNotFound = errors.New("not found")
 	// ErrExists: the package is there already.
@@ -53,7 +54,7 @@ var (
 	// some may be missing in it.
 	ErrListChanged = errors.New("packagecloud: the list changed while it was read")
 	// ErrStalled: a transfer didn't move for a minute.
-	ErrStalled = errors.New("packagecloud: the transfer stalled")
+	ErrStalled = exchange.ErrStalled
 )
 
 const maxErrorBody = 64 << 10
@@ -115,8 +116,8 @@ func (e *Error) Body() []byte {
 	return slices.Clone(e.body())
 }
 
-func newError(r request, resp *http.Response, body []byte) *Error {
-	clean := func(s string) string { return strike(s, resp.Request) }
+func newError(r request, answer *exchange.Answer, body []byte) *Error {
+	resp, clean := answer.Response, answer.Secrets.Strike
 	raw, all := body, readFields(body)
 	fields := bounded(all, clean)
 	body = []byte(clean(string(body)))
@@ -133,7 +134,7 @@ func newError(r request, resp *http.Response, body []byte) *Error {
 		now = time.Now()
 	}
 	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), now)
-	e.replayed = !r.readOnly && resp.Request != nil && resp.Request.Context().Value(replayedKey{}) != nil
+	e.replayed = !r.readOnly && answer.Replayed
 	e.kinds, e.hint = classify(e, string(body), all)
 	e.duplicate = e.Is(ErrExists) && onlyDuplicate(raw)
 	if e.RetryAfter > maxPause && e.kinds == nil {
@@ -146,8 +147,8 @@ func newError(r request, resp *http.Response, body []byte) *Error {
 		e.hint = "if the server speaks https there, the base URL should begin with https://"
 	}
 	if resp.StatusCode == http.StatusUnauthorized && resp.Request != nil {
-		if text, ok := resp.Request.Context().Value(refusalKey{}).(string); ok {
-			e.hint = text + "; tokens are shown at " + resp.Request.URL.Host + "/api_token"
+		if answer.Refusal != "" {
+			e.hint = answer.Refusal + "; tokens are shown at " + resp.Request.URL.Host + "/api_token"
 		}
 	}
 	return e
@@ -242,18 +243,7 @@ func bounded(all map[string][]string, clean func(string) string) map[string][]st
 }
 
 // shorten bounds a text of the server and keeps it on one line.
-func shorten(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	if len(s) <= limit {
-		return s
-	}
-	return strings.ToValidUTF8(s[:limit], "") + "…"
-}
+func shorten(s string, limit int) string { return exchange.Shorten(s, limit) }
 
 // parseRetryAfter reads seconds or a date (RFC 9110, section 10.2.3), and
 // reports whether it is one of them. A date that has passed is 0.
@@ -268,46 +258,3 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 	}
 	return 0, false
 }
-
-// transportError is a request that got no answer. What the cause says is shown
-// without the URL and the token; errors.Is and errors.As reach it.
-type transportError struct {
-	method, endpoint, text string
-	cause                  func() error
-}
-
-func newTransportError(method, endpoint string, req *http.Request, err error) error {
-	// First, since what a source's error hides may be reached through it.
-	if t, ok := errors.AsType[*tokenError](err); ok {
-		return t
-	}
-	cause := err
-	// A url.Error's text has the URL. What was struck already stays so: what is
-	// below it was not.
-	for {
-		u, ok := errors.AsType[*url.Error](cause)
-		if _, isStruck := errors.AsType[*struckError](cause); !ok || isStruck {
-			break
-		}
-		cause = u.Err
-	}
-	text := shorten(strike(cause.Error(), req), 500)
-	if advice := misconnected(cause); advice != "" {
-		text += " (" + req.URL.Host + ": " + advice + ")"
-	}
-	return &transportError{method, endpoint, text, func() error { return cause }}
-}
-
-func (e *transportError) Error() string {
-	return fmt.Sprintf("packagecloud: %s %s: %s", e.method, e.endpoint, strings.TrimPrefix(e.text, "packagecloud: "))
-}
-func (e *transportError) Is(target error) bool { return errors.Is(e.cause(), target) }
-func (e *transportError) As(target any) bool   { return errors.As(e.cause(), target) }
-
-// tokenError says that there was no token to send.
-type tokenError struct{ err error }
-
-func (e *tokenError) Error() string {
-	return "packagecloud: no token for the request: " + strings.TrimPrefix(e.err.Error(), "no token: ")
-}
-func (e *tokenError) Unwrap() error { return e.err }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
@@ -15,17 +16,16 @@ import (
 // still, the first pause between tries, and the pauses before each look for a
 // lost upload.
 func SetTiming(c *Client, stall, backoff time.Duration, looks ...time.Duration) {
-	c.stall, c.backoffBase, c.unknownOutcomeAt = stall, backoff, looks
+	c.http.Stall, c.retry.MinPause, c.unknownOutcomeAt = stall, backoff, looks
 }
 
 // IgnoresExpect reports whether the client remembers that its server left the
 // question unanswered.
-func IgnoresExpect(c *Client) bool { return !c.asksExpect() }
+func IgnoresExpect(c *Client) bool { return c.http.IgnoresExpect() }
 
 // ExpectedBefore moves what the client remembers of its server into the past.
 func ExpectedBefore(c *Client, d time.Duration) {
-	before := c.ignoresExpect.Load().Add(-d)
-	c.ignoresExpect.Store(&before)
+	c.http.SetExpectIgnored(c.http.ExpectIgnored().Add(-d))
 }
 
 func ParseFields(body []byte) map[string][]string {
@@ -42,7 +42,7 @@ func Against(ctx context.Context, c *Client, page *url.URL, target string) (*url
 	if err != nil {
 		return nil, err
 	}
-	return c.resolve(ctx, next)
+	return c.http.Resolve(ctx, next)
 }
 
 func NextLink(header http.Header) string { return nextLink(header) }
@@ -59,7 +59,7 @@ func Lookup(groups map[string][]Distribution, group, name string) (int, error) {
 
 // ParseBaseURL returns the address as requests are sent to it.
 func ParseBaseURL(s string) (string, error) {
-	u, err := parseBaseURL(s, "", false)
+	u, err := exchange.ParseBaseURL(s, "", false)
 	if err != nil {
 		return "", err
 	}
@@ -72,7 +72,7 @@ func Redirect(from, location string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	to, err := redirect(request{method: http.MethodGet}, u, location, 0)
+	to, err := exchange.Request{Method: http.MethodGet}.Redirect(u, location, 0)
 	if err != nil {
 		return "", err
 	}

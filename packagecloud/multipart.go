@@ -10,6 +10,8 @@ import (
 	"net/textproto"
 	"strings"
 	"sync"
+
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
 // form is a multipart/form-data body (RFC 7578) that is never held in memory:
@@ -97,18 +99,18 @@ func (t *transfer) end() {
 
 // open returns the body from its beginning, unless its request has ended, and
 // closes the one before. Progress goes back to zero.
-func (f *form) open(t *transfer, watch *watchdog) (io.ReadCloser, error) {
-	body := &formBody{form: f, transfer: t, watch: watch, asides: watch.asides.Load()}
+func (f *form) open(t *transfer, attempt *exchange.Attempt) (io.ReadCloser, error) {
+	body := &formBody{form: f, transfer: t, attempt: attempt}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if b := t.current; b != nil {
 		b.Close()
-		// A RoundTripper that tries again by itself tells of the last try alone. What
-		// is sent in a new request, or after a token was asked for, was refused before.
-		t.whole = (t.whole || b.whole) && b.watch == watch && b.asides == body.asides
+		// A RoundTripper that tries again by itself reports its last try alone. The
+		// server refused what an earlier attempt sent.
+		t.whole = (t.whole || b.whole) && b.attempt == attempt
 	}
 	t.current = body
-	if err := ended(watch.ctx); err != nil {
+	if err := attempt.Err(); err != nil {
 		return nil, err
 	}
 	for _, s := range f.segments {
@@ -129,11 +131,10 @@ const maxEmptyReads = 100
 type formBody struct {
 	form     *form
 	transfer *transfer
-	watch    *watchdog
+	attempt  *exchange.Attempt
 	total    int64
 
 	mu      sync.Mutex // Close may come while net/http still reads
-	asides  int32      // those of the watchdog, when it was opened or read last
 	err     error      // of reading a content
 	whole   bool       // all was handed out
 	index   int
@@ -151,7 +152,6 @@ func (b *formBody) Read(p []byte) (int, error) {
 	if b.closed {
 		return 0, io.ErrClosedPipe
 	}
-	b.asides = b.watch.asides.Load()
 	for b.index < len(b.form.segments) {
 		s := b.form.segments[b.index]
 		if s.content == nil {
@@ -160,7 +160,7 @@ func (b *formBody) Read(p []byte) (int, error) {
 				b.offset += int64(n)
 				if b.index == len(b.form.segments)-1 && b.offset == int64(len(s.text)) {
 					b.whole = true
-					b.watch.allow(answerTimeout)
+					b.attempt.Sent(answerTimeout)
 				}
 				return n, nil
 			}
@@ -169,7 +169,7 @@ func (b *formBody) Read(p []byte) (int, error) {
 		}
 		n, done, err := b.readContent(s.content, p)
 		if err != nil {
-			if b.watch.ctx.Err() == nil { // else it is not the content's
+			if b.attempt.Context().Err() == nil { // else it is not the content's
 				b.err = err
 			}
 			return 0, err
@@ -182,7 +182,7 @@ func (b *formBody) Read(p []byte) (int, error) {
 			if b.transfer.progress != nil {
 				b.transfer.progress(b.sent, b.total)
 			}
-			b.watch.touch()
+			b.attempt.Touch()
 			return n, nil
 		}
 	}
@@ -197,7 +197,7 @@ func (b *formBody) next() {
 // readContent reads on in c, and at its end makes sure that it is the end.
 func (b *formBody) readContent(c *Content, p []byte) (n int, done bool, err error) {
 	if b.current == nil {
-		if b.current, err = c.open(b.watch.ctx); err != nil {
+		if b.current, err = c.open(b.attempt.Context()); err != nil {
 			return 0, false, err
 		}
 		b.hash = sha256.New()
@@ -229,7 +229,7 @@ func (b *formBody) readContent(c *Content, p []byte) (n int, done bool, err erro
 			return n, false, fmt.Errorf("%w: %s is longer than %d bytes", ErrContentChanged, c.Name, c.Size)
 		}
 		if err == io.EOF {
-			if err := c.verify(b.watch, b.current, b.hash); err != nil {
+			if err := c.verify(b.attempt.Watch, b.current, b.hash); err != nil {
 				return n, false, err
 			}
 			err = b.current.Close()

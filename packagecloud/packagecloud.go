@@ -22,10 +22,10 @@
 //	upload.go         upload: content.go, multipart.go, resolve.go, exists.go
 //	download.go       download and verify: downloadfile.go, syncing.go
 //
-// Below them, transport.go authenticates, request.go carries a request out with
-// its redirects and retries, watchdog.go ends one that stalls, interruptible.go a
-// read that blocks, page.go walks through pages, wire.go reads odd values, error.go
-// reads errors, and secret.go holds the URLs that must not be printed.
+// Below them, internal/exchange carries out one request: it authenticates, follows
+// redirects, ends a transfer that stalls, and redacts. request.go repeats requests,
+// page.go walks through pages, wire.go reads odd values, error.go reads errors, and
+// secret.go holds the URLs that must not be printed.
 //
 // Waiting is bounded by the caller's context alone, but a transfer that doesn't
 // move for a minute fails. API reference: https://packagecloud.io/docs/api
@@ -39,46 +39,33 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"github.com/packagecloud-go/sdk/backends"
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
 // DefaultBaseURL is the server that a client talks to unless it is told
 // otherwise.
-const DefaultBaseURL = "https://packagecloud.io"
+const DefaultBaseURL = exchange.DefaultBaseURL
 
 const (
 	defaultRotationWait = 10 * time.Second
 	stallTimeout        = time.Minute
-	expectTimeout       = time.Second
-	idleTimeout         = 90 * time.Second
-	// expectAgain is how long a server isn't asked "Expect: 100-continue" after
-	// it gave no answer: it costs each upload the timeout, but may have been a
-	// slow moment.
-	expectAgain = 10 * time.Minute
 )
 
 // Client talks to one packagecloud server. It is safe for concurrent use and
 // needs no closing.
 type Client struct {
-	transport *Transport
-	logger    *slog.Logger
-	userAgent string
-
-	readTokens acceptedTokens // a Transport for one lives as long as its download
-
-	distributions    distributionCache
-	ignoresExpect    atomic.Pointer[time.Time] // when the server left "Expect: 100-continue" unanswered
-	stall            time.Duration
-	backoffBase      time.Duration
+	http             *exchange.Client
+	retry            exchange.Policy
 	unknownOutcomeAt []time.Duration // pauses before each look for a lost upload
+	distributions    distributionCache
 }
 
 // String tells where the client's token is from.
-func (c *Client) String() string { return "packagecloud client with " + c.transport.String() }
+func (c *Client) String() string { return "packagecloud client with " + c.http.Auth.String() }
 
 // Format writes what String returns, for every verb: fmt would read what other
 // goroutines write.
@@ -197,42 +184,24 @@ func apply(options []Option) (*config, error) {
 
 func newClient(source tokensource.TokenSource, cfg *config) (*Client, error) {
 	if cfg.httpClient != nil {
-		cfg.httpClient = &http.Client{Transport: patient(cfg.httpClient.Transport)}
+		cfg.httpClient = &http.Client{Transport: exchange.Patient(cfg.httpClient.Transport)}
 	}
-	transport, err := newTransport(source, cfg)
+	auth, err := newAuthenticator(source, cfg)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{
-		transport:        transport,
-		logger:           transport.logger,
-		userAgent:        userAgent(cfg.application),
-		stall:            stallTimeout,
-		backoffBase:      250 * time.Millisecond,
+	return &Client{
+		http:             &exchange.Client{Auth: auth, Logger: logger(cfg), UserAgent: userAgent(cfg.application), Stall: stallTimeout},
 		unknownOutcomeAt: []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second},
-	}
-	return c, nil
+	}, nil
 }
 
-// asksExpect reports whether a large upload asks before it sends its body.
-func (c *Client) asksExpect() bool {
-	ignored := c.ignoresExpect.Load()
-	return ignored == nil || time.Since(*ignored) > expectAgain
-}
-
-// patient makes sure that a request which asks "Expect: 100-continue" waits for
-// the answer.
-func patient(transport http.RoundTripper) http.RoundTripper {
-	t, ok := transport.(*http.Transport)
-	if !ok || t == nil || t.ExpectContinueTimeout != 0 {
-		return transport
+// logger returns the configured logger, or one that discards.
+func logger(cfg *config) *slog.Logger {
+	if cfg.logger == nil {
+		return slog.New(slog.DiscardHandler)
 	}
-	t = t.Clone()
-	t.ExpectContinueTimeout = expectTimeout
-	if t.IdleConnTimeout == 0 { // nobody else can close the clone's connections
-		t.IdleConnTimeout = idleTimeout
-	}
-	return t
+	return cfg.logger
 }
 
 func userAgent(application string) string {

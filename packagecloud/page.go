@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
 // perPage is what is asked for; the server lowers it to its own maximum, which is
@@ -119,7 +121,7 @@ func (w *walk) enter(ctx context.Context) (err error) {
 	if w.pages == 0 {
 		w.first, w.total = -1, -1
 	}
-	if w.address, err = w.client.resolve(ctx, w.request.url); err != nil {
+	if w.address, err = w.client.http.Resolve(ctx, w.request.url); err != nil {
 		return err
 	}
 	hash := maphash.String(addressSeed, w.address.String())
@@ -264,11 +266,11 @@ func (p *page[T]) UnmarshalJSON(data []byte) error {
 // against makes the target of a page's link absolute, unless it is a path on the
 // server, which [Client.resolve] does.
 func against(ctx context.Context, c *Client, page *url.URL, target string) (string, error) {
-	base, err := c.transport.baseURL(ctx)
+	base, err := c.http.Auth.BaseURL(ctx)
 	if err != nil {
 		return "", err
 	}
-	if strings.HasPrefix(target, "/") && sameOrigin(page, base) {
+	if strings.HasPrefix(target, "/") && exchange.SameOrigin(page, base) {
 		return target, nil
 	}
 	u, err := page.Parse(target)

@@ -107,9 +107,9 @@ func (u *upload) doubt(found []*Package) string {
 // delete removes the old package once it is sure that the new one can be read.
 func (u *upload) delete(ctx context.Context, pkg *Package) error {
 	// Its checksum may be known, but it has to be sent again.
-	err := u.content.copyTo(ctx, io.Discard, u.repo.client.stall)
+	err := u.content.copyTo(ctx, io.Discard, u.repo.client.http.Stall)
 	for i := 0; err == nil && i < len(u.sources); i++ {
-		err = u.sources[i].copyTo(ctx, io.Discard, u.repo.client.stall)
+		err = u.sources[i].copyTo(ctx, io.Discard, u.repo.client.http.Stall)
 	}
 	if err != nil {
 		return fmt.Errorf("packagecloud: nothing was replaced: %w", err)

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
 // RepositoryInfo is what the server tells of a repository. Lists and
@@ -138,6 +140,6 @@ func formRequest(form url.Values) request {
 		method: http.MethodPost,
 		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 		size:   int64(len(encoded)),
-		body:   func(*watchdog) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(encoded)), nil },
+		body:   func(*exchange.Attempt) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(encoded)), nil },
 	}
 }

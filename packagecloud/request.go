@@ -8,21 +8,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
 const (
-	maxRedirects = 10
-	maxTries     = 5
-	maxPause     = 30 * time.Second
-	maxAnswer    = 32 << 20
+	maxTries  = 5
+	maxPause  = 30 * time.Second
+	maxAnswer = 32 << 20
 )
 
 // request is one call of the API.
@@ -33,12 +32,13 @@ type request struct {
 	url      string // absolute, or a path on the base URL's host
 	header   http.Header
 
-	body          func(*watchdog) (io.ReadCloser, error) // nil for none
-	size          int64                                  // of the body
-	readOnly      bool                                   // may be repeated at will
-	fits          func() bool                            // the decoded answer is a success of this call; nil where any is
-	credential    tokensource.Token                      // sent to url's host instead of the API token
-	authenticator *Transport                             // used instead of the client's, for a read token
+	body       func(*exchange.Attempt) (io.ReadCloser, error) // nil for none
+	size       int64                                          // of the body
+	askFirst   bool                                           // whether the server takes the body, before it is sent
+	readOnly   bool                                           // may be repeated at will
+	fits       func() bool                                    // the decoded answer is a success of this call; nil where any is
+	credential tokensource.Token                              // sent to url's host instead of the API token
+	reader     *exchange.Authenticator                        // used instead of the client's, for a read token
 }
 
 // maxName is more bytes than a name of the API or of a file system has.
@@ -98,35 +98,6 @@ func (r *Repository) subject(pkg *Package) string {
 	return place + " in " + r.String()
 }
 
-// resolve makes an address of the API absolute. A path that the server gave is
-// on its host; one of ours is below the base URL's path.
-func (c *Client) resolve(ctx context.Context, address string) (*url.URL, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, errors.New("packagecloud: a URL of the server is malformed")
-	}
-	u.User, u.Fragment = nil, ""
-	lowered(u)
-	if u.IsAbs() {
-		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, errors.New("packagecloud: a URL of the server has an unknown scheme")
-		}
-		return c.secured(ctx, u)
-	}
-	base, err := c.transport.baseURL(ctx)
-	if err != nil {
-		return nil, err
-	}
-	prefix := strings.TrimSuffix(base.EscapedPath(), "/")
-	if u.Host == "" && prefix != "" && !strings.HasPrefix(u.EscapedPath(), prefix+"/") {
-		u, err = url.Parse(prefix + address)
-		if err != nil {
-			return nil, errors.New("packagecloud: a URL of the server is malformed")
-		}
-	}
-	return base.ResolveReference(u), nil
-}
-
 // call sends r, decodes the JSON of the answer into out, which may be nil, and
 // retries what is safe to repeat.
 func (c *Client) call(ctx context.Context, r request, out any) (http.Header, error) {
@@ -139,30 +110,26 @@ func (c *Client) call(ctx context.Context, r request, out any) (http.Header, err
 		if !again {
 			return nil, err
 		}
-		c.logger.DebugContext(ctx, "packagecloud retry", "method", r.method, "endpoint", r.endpoint, "try", try, "pause", pause, "error", err.Error())
-		if sleep(ctx, pause) != nil {
-			return nil, contextError(ctx, err)
+		c.http.Logger.DebugContext(ctx, "packagecloud retry", "method", r.method, "endpoint", r.endpoint, "try", try, "pause", pause, "error", err.Error())
+		if exchange.Sleep(ctx, pause) != nil {
+			return nil, exchange.ContextError(ctx, err)
 		}
 	}
 }
 
 func (c *Client) exchange(ctx context.Context, r request, out any) (http.Header, error) {
-	resp, err := c.once(ctx, r)
+	answer, err := c.once(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	resp.Header.Set("Content-Type", strike(resp.Header.Get("Content-Type"), resp.Request)) // for malformed
+	resp := answer.Response
+	resp.Header.Set("Content-Type", answer.Secrets.Strike(resp.Header.Get("Content-Type"))) // for malformed
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	drain(resp.Body)
+	exchange.Drain(resp.Body)
 	if err != nil {
-		return nil, newTransportError(r.method, r.endpoint, resp.Request, err)
+		return nil, r.failure(answer, err)
 	}
-	return resp.Header, decodeAnswer(r, resp, body, out)
-}
-
-// contextError adds to the end of a context what went wrong before.
-func contextError(ctx context.Context, err error) error {
-	return fmt.Errorf("%w; before that: %w", ctx.Err(), err)
+	return resp.Header, decodeAnswer(r, answer, body, out)
 }
 
 // again decides on another try. What changes something is repeated only if the
@@ -186,173 +153,69 @@ func (c *Client) again(ctx context.Context, r request, err error, try int) (time
 		}
 		return 0, false
 	}
-	return pause, reached(err) && (r.readOnly || neverSent(err))
+	return pause, exchange.Reached(err) && (r.readOnly || exchange.NeverSent(err))
 }
 
 // pause is the backoff, or what the server asks for if that is longer. More
 // than maxPause is the caller's matter.
 func (c *Client) pause(try int, err error) (time.Duration, bool) {
-	pause := c.backoff(try)
+	pause := c.retry.Pause(try)
 	if e, ok := errors.AsType[*Error](err); ok {
 		return max(pause, e.RetryAfter), e.RetryAfter <= maxPause
 	}
 	return pause, true
 }
 
-// backoff doubles from a quarter of a second, with 50% of jitter.
-func (c *Client) backoff(try int) time.Duration {
-	d := min(c.backoffBase<<(try-1), maxPause/4)
-	return time.Duration(float64(d) * (0.75 + rand.Float64()/2))
-}
-
-// reached reports whether a request without an answer may have reached the
-// server, or may next time.
-func reached(err error) bool {
-	if _, ok := errors.AsType[*transportError](err); !ok {
-		return false
-	}
-	return misconnected(err) == "" && !errors.Is(err, errRedirect)
-}
-
-// neverSent reports whether no connection was made.
-func neverSent(err error) bool {
-	_, ok := errors.AsType[*unsentError](err)
-	return ok
-}
-
-var errRedirect = errors.New("refused a redirect")
-
-// once sends r and follows its redirects. Headers are set anew at each hop, so
-// that nothing meant for one host reaches another.
-func (c *Client) once(ctx context.Context, r request) (*http.Response, error) {
-	target, err := c.resolve(ctx, r.url)
+// once sends r without a retry. A status that isn't a success is an *Error.
+func (c *Client) once(ctx context.Context, r request) (*exchange.Answer, error) {
+	answer, err := c.http.Do(ctx, r.outgoing())
 	if err != nil {
 		return nil, err
 	}
-	watch := newWatchdog(ctx, c.stall)
-	credential := r.credential
-	var from *http.Request // that was redirected
-	for hop := 0; ; hop++ {
-		req, err := c.newRequest(watch, r, target)
-		if err != nil {
-			watch.stop()
-			return nil, err
-		}
-		if from != nil {
-			req = req.WithContext(context.WithValue(req.Context(), redirectedKey{}, from))
-		}
-		// Not by an http.Client: it would follow redirects with headers meant for
-		// another host, and its errors quote the addresses they lead to.
-		watch.touch()
-		var resp *http.Response
-		switch {
-		case !credential.IsZero():
-			req.SetBasicAuth(credential.Reveal(), "")
-			resp, err = send(c.transport.next, req)
-		case r.authenticator != nil:
-			resp, err = r.authenticator.roundTrip(req)
-		case !r.credential.IsZero(): // a redirect left it behind, and no other takes its place
-			resp, err = send(c.transport.next, req)
-		default:
-			resp, err = c.transport.roundTrip(req)
-		}
-		if err != nil {
-			unsent := neverSent(err)
-			if err = watch.cause(err); unsent {
-				err = &unsentError{err}
-			}
-			watch.stop()
-			return nil, newTransportError(r.method, r.endpoint, req, err)
-		}
-		watch.rest()
-		resp.Body = &watchedBody{ReadCloser: resp.Body, watch: watch}
-		c.logger.DebugContext(ctx, "packagecloud request", "method", r.method, "endpoint", r.endpoint, "status", resp.StatusCode, "hop", hop)
-		location := resp.Header.Get("Location")
-		if resp.StatusCode < 300 || resp.StatusCode == http.StatusNotModified || resp.StatusCode >= 400 || location == "" {
-			return c.answer(r, resp)
-		}
-		next, err := redirect(r, target, location, hop)
-		drain(resp.Body.(*watchedBody).ReadCloser) // and the watch goes on
-		if err != nil {
-			watch.stop()
-			return nil, newTransportError(r.method, r.endpoint, resp.Request, err)
-		}
-		if !sameOrigin(next, target) {
-			credential = tokensource.Token{}
-		}
-		target, from = next, resp.Request
+	return r.succeeded(answer)
+}
+
+func (r request) outgoing() exchange.Request {
+	return exchange.Request{
+		Method: r.method, Endpoint: r.endpoint, URL: r.url, Header: r.header, Body: r.body, Size: r.size,
+		AskFirst: r.askFirst, Credential: r.credential, As: r.reader,
 	}
 }
 
-// redirectedKey finds in a request's context the one before it: servers repeat in
-// an address what they were sent.
-type redirectedKey struct{}
-
-func redirect(r request, from *url.URL, location string, hop int) (*url.URL, error) {
-	to, err := from.Parse(location)
-	switch {
-	case err != nil || to.Host == "" && (to.Scheme == "https" || to.Scheme == "http"):
-		return nil, fmt.Errorf("%w: it is malformed", errRedirect)
-	case hop >= maxRedirects:
-		return nil, fmt.Errorf("%w: more than %d in a row", errRedirect, maxRedirects)
-	case r.body != nil || r.method != http.MethodGet && r.method != http.MethodHead:
-		return nil, fmt.Errorf("%w of a %s request to %s; set the base URL to the server's real address", errRedirect, r.method, to.Host)
-	case to.Scheme != "https" && to.Scheme != "http":
-		return nil, fmt.Errorf("%w to the scheme %q", errRedirect, shorten(to.Scheme, 20))
-	case from.Scheme == "https" && to.Scheme != "https":
-		return nil, fmt.Errorf("%w from https to %s on %s", errRedirect, to.Scheme, to.Host)
-	}
-	to.User = nil
-	return lowered(to), nil
+// failure is the error of an answer that can't be read to its end.
+func (r request) failure(answer *exchange.Answer, err error) error {
+	return exchange.NewFailure(r.outgoing(), answer.Secrets, answer.Response.Request.URL.Host, err)
 }
 
-func (c *Client) newRequest(watch *watchdog, r request, target *url.URL) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(watch.ctx, r.method, target.String(), nil)
-	if err != nil {
-		return nil, errors.New("packagecloud: a URL of the server is malformed")
-	}
-	for key, values := range r.header {
-		req.Header[key] = values
-	}
-	req.Header.Set("User-Agent", c.userAgent)
-	if r.body != nil {
-		req.GetBody = func() (io.ReadCloser, error) { return r.body(watch) }
-		if req.Body, err = req.GetBody(); err != nil {
-			return nil, err
-		}
-		req.ContentLength = r.size
-	}
-	return req, nil
-}
-
-// answer turns a status that isn't a success into an error.
-func (c *Client) answer(r request, resp *http.Response) (*http.Response, error) {
+// succeeded turns a status that isn't a success into an error.
+func (r request) succeeded(answer *exchange.Answer) (*exchange.Answer, error) {
+	resp := answer.Response
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		return resp, nil
+		return answer, nil
 	}
 	// A little more, so that a token at the limit is seen whole and struck out.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody+8<<10))
 	resp.Body.Close()
-	return nil, newError(r, resp, body)
+	return nil, newError(r, answer, body)
 }
 
-func decodeAnswer(r request, resp *http.Response, body []byte, out any) error {
+func decodeAnswer(r request, answer *exchange.Answer, body []byte, out any) error {
 	if len(body) > maxAnswer {
 		return &answerError{r.method, r.endpoint, fmt.Sprintf("the answer is larger than %d MiB", maxAnswer>>20)}
 	}
 	// An unknown repository can come as a success whose body says otherwise.
 	if len(body) <= maxErrorBody && saysError(body) {
-		return newError(r, resp, body)
+		return newError(r, answer, body)
 	}
 	if out == nil { // nothing is awaited, and nothing else is a success
 		if body = bytes.TrimSpace(body); len(body) == 0 || len(body) <= maxEmpty && isEmptyObject(body) {
 			return nil
 		}
-		return malformed(r, resp.Header)
+		return malformed(r, answer.Response.Header)
 	}
 	if json.Unmarshal(body, out) != nil || r.fits != nil && !r.fits() {
 		// The decoder's text quotes the body.
-		return malformed(r, resp.Header)
+		return malformed(r, answer.Response.Header)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/packagecloud-go/sdk/internal/packagefile"
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
 // find returns the package that the upload makes or made, or nil.
@@ -122,7 +123,7 @@ func (u *upload) compare(ctx context.Context, pkg *Package) (sameness, *Package,
 func (u *upload) lookUp(ctx context.Context, refusal error) (*Package, error) {
 	var other error
 	for _, pause := range u.repo.client.unknownOutcomeAt {
-		if err := sleep(ctx, pause); err != nil {
+		if err := exchange.Sleep(ctx, pause); err != nil {
 			return nil, u.unknown(err)
 		}
 		pkg, err := u.find(ctx)
@@ -235,17 +236,17 @@ func (u *upload) sizeOf(ctx context.Context, pkg *Package) (int64, error) {
 		header:   http.Header{"Accept-Encoding": {"identity"}, "Range": {"bytes=0-0"}},
 	}
 	for try := 1; ; try++ {
-		resp, err := c.once(ctx, r)
+		answer, err := c.once(ctx, r)
 		if err == nil {
-			resp.Body.Close() // all of it, if the server ignores the range
-			return totalSize(resp), nil
+			answer.Response.Body.Close() // all of it, if the server ignores the range
+			return totalSize(answer.Response), nil
 		}
 		pause, again := c.again(ctx, r, err, try)
 		if !again {
 			return 0, err
 		}
-		if sleep(ctx, pause) != nil {
-			return 0, contextError(ctx, err)
+		if exchange.Sleep(ctx, pause) != nil {
+			return 0, exchange.ContextError(ctx, err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package packagecloud
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,23 +105,4 @@ func (s SecretURL) split() (*url.URL, tokensource.Token, error) {
 		err = errors.New("packagecloud: the credential in the server's download_url can't be one; use WithReadToken")
 	}
 	return u, tok, err
-}
-
-// secured holds an absolute address of the server to the rule for the base URL:
-// plain http only to loopback, unless it is allowed. A server behind a proxy that
-// ends its TLS may take itself for one without.
-func (c *Client) secured(ctx context.Context, u *url.URL) (*url.URL, error) {
-	if u.Scheme == "https" || c.transport.insecure {
-		return u, nil
-	}
-	base, err := c.transport.baseURL(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if base.Scheme == "https" && sameHost(u, base) && (port(u) == "80" || port(u) == port(base)) {
-		u.Scheme, u.Host = base.Scheme, base.Host
-	} else if !isLoopback(u.Hostname()) {
-		return nil, fmt.Errorf("packagecloud: the server gives an address at http://%s, where all could be read on the way; have it give https addresses, or allow it with WithInsecureHTTP", shorten(u.Host, 200))
-	}
-	return u, nil
 }

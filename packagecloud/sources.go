@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/packagecloud-go/sdk/internal/packagefile"
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
 // checkSources compares the source files with what the .dsc says of them, so that
@@ -52,7 +53,7 @@ func (u *upload) checkSource(ctx context.Context, source *Content, want packagef
 	if source.once() {
 		return nil
 	}
-	if err := source.peek(ctx, h, u.repo.client.stall); err != nil {
+	if err := source.peek(ctx, h, u.repo.client.http.Stall); err != nil {
 		return fmt.Errorf("packagecloud: nothing was sent, since %s could not be read: %w", source.Name, err)
 	}
 	if !strings.EqualFold(hex.EncodeToString(h.Sum(nil)), sum) {
@@ -64,14 +65,14 @@ func (u *upload) checkSource(ctx context.Context, source *Content, want packagef
 // peek writes the whole content to w. A reader that can be read at will is kept for
 // the upload, since Open may work only once.
 func (c *Content) peek(ctx context.Context, w io.Writer, stall time.Duration) error {
-	watch := newWatchdog(ctx, stall)
-	defer watch.stop()
-	r, err := c.open(watch.ctx)
+	watch := exchange.NewWatch(ctx, stall)
+	defer watch.Stop()
+	r, err := c.open(watch.Context())
 	if err != nil {
 		return err
 	}
-	from := io.Reader(watchedReader{watch, r})
-	if at := readerAt(watch, r); at != nil {
+	from := watch.Reader(r)
+	if at := watch.ReaderAt(r); at != nil {
 		from = io.NewSectionReader(at, 0, c.Size+1)
 		defer c.keep(r)
 	} else {

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/packagecloud-go/sdk/internal/packagefile"
+	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
 const (
@@ -134,9 +133,9 @@ func (r *Repository) Upload(ctx context.Context, content Content, options *Uploa
 		u.options = *options
 	}
 	defer func() {
-		u.content.drop(ctx, r.client.stall)
+		u.content.drop(ctx, r.client.http.Stall)
 		for i := range u.sources {
-			u.sources[i].drop(ctx, r.client.stall)
+			u.sources[i].drop(ctx, r.client.http.Stall)
 		}
 	}()
 	if err := u.prepare(ctx, content); err != nil {
@@ -184,20 +183,20 @@ func (u *upload) prepare(ctx context.Context, content Content) (err error) {
 // it, by looking into it where that can be done.
 func (u *upload) inspect(ctx context.Context) error {
 	at := io.ReaderAt(strings.NewReader(""))
-	watch := newWatchdog(ctx, u.repo.client.stall)
-	defer watch.stop()
+	watch := exchange.NewWatch(ctx, u.repo.client.http.Stall)
+	defer watch.Stop()
 	if !u.content.once() {
-		r, err := u.content.open(watch.ctx)
+		r, err := u.content.open(watch.Context())
 		if err != nil {
 			return err
 		}
 		defer u.content.keep(r)
-		if in := readerAt(watch, r); in != nil {
+		if in := watch.ReaderAt(r); in != nil {
 			at, u.looked = in, true
 		}
 	}
 	info, err := packagefile.Read(u.content.Name, u.options.Type, at, u.content.Size)
-	if err := ended(watch.ctx); err != nil {
+	if err := watch.Err(); err != nil {
 		return err
 	}
 	if errors.Is(err, packagefile.ErrAmbiguous) {
@@ -314,7 +313,7 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 		if ctx.Err() != nil {
 			return fail(err)
 		}
-		c.logger.WarnContext(ctx, "packagecloud upload has no clear answer; looking it up", "file", u.content.Name, "try", try, "error", err.Error())
+		c.http.Logger.WarnContext(ctx, "packagecloud upload has no clear answer; looking it up", "file", u.content.Name, "try", try, "error", err.Error())
 		if lost {
 			if found, lookupErr := u.lookUp(ctx, nil); found != nil || lookupErr != nil {
 				return found, lookupErr
@@ -329,8 +328,8 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 		if try == maxTries || !ok {
 			return fail(fmt.Errorf("packagecloud: %s is not listed in %s after %d tries: %w", u.content.Name, u.repo, try, err))
 		}
-		if sleep(ctx, pause) != nil {
-			return fail(contextError(ctx, err))
+		if exchange.Sleep(ctx, pause) != nil {
+			return fail(exchange.ContextError(ctx, err))
 		}
 	}
 }
@@ -344,48 +343,21 @@ func (u *upload) unknown(err error) error {
 // anything is repeated here and below: a question it doesn't take, a 401 with a
 // new token, and a request to wait.
 func (u *upload) post(ctx context.Context, path string, form *form) (*Package, error) {
-	c := u.repo.client
-	asks := form.size > expectFrom && c.asksExpect()
-	pkg, err := u.postOnce(ctx, path, form, asks)
-	if e, ok := errors.AsType[*Error](err); ok && asks && e.StatusCode == http.StatusExpectationFailed {
-		now := time.Now()
-		c.ignoresExpect.Store(&now)
-		pkg, err = u.postOnce(ctx, path, form, false)
-	}
+	pkg, err := u.postOnce(ctx, path, form)
 	if err != nil {
 		return nil, err
 	}
 	return u.believe(ctx, pkg)
 }
 
-func (u *upload) postOnce(ctx context.Context, path string, form *form, asks bool) (*Package, error) {
-	c := u.repo.client
-	header := http.Header{"Content-Type": {form.contentType}, "Accept": {"application/json"}}
-	if asks {
-		header.Set("Expect", "100-continue")
-		var continued atomic.Bool
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			Got100Continue: func() { // maybe late
-				continued.Store(true)
-				c.ignoresExpect.Store(nil)
-			},
-			WroteRequest: func(info httptrace.WroteRequestInfo) {
-				// Sent unasked, after a second of waiting: don't wait again soon.
-				if _, whole := u.transfer.state(); info.Err == nil && whole {
-					now := time.Now()
-					c.ignoresExpect.Store(&now)
-				}
-				if continued.Load() {
-					c.ignoresExpect.Store(nil)
-				}
-			},
-		})
-	}
+func (u *upload) postOnce(ctx context.Context, path string, form *form) (*Package, error) {
 	defer u.transfer.end() // what is read later would be read behind the caller's back
+	c := u.repo.client
 	r := request{
 		method: http.MethodPost, url: path, subject: u.repo.subject(nil), endpoint: uploadEndpoint,
-		header: header, size: form.size,
-		body: func(watch *watchdog) (io.ReadCloser, error) { return form.open(&u.transfer, watch) },
+		header: http.Header{"Content-Type": {form.contentType}, "Accept": {"application/json"}},
+		size:   form.size, askFirst: form.size > expectFrom,
+		body: func(attempt *exchange.Attempt) (io.ReadCloser, error) { return form.open(&u.transfer, attempt) },
 	}
 	return c.onePackage(ctx, r)
 }

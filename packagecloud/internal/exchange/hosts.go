@@ -1,4 +1,4 @@
-package packagecloud
+package exchange
 
 import (
 	"net/url"
