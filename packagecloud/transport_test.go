@@ -843,17 +843,12 @@ func TestClient_Returns401WhenThereIsNoOtherToken(t *testing.T) {
 }
 
 func TestClient_RefusedTokenThatWasStoredBadlyIsSaid(t *testing.T) {
-	for stored, want := range map[string]string{
-		`"` + fakeToken + `"`:             "stored in quotes",
-		"PACKAGECLOUD_TOKEN=" + fakeToken: "the name of a variable before it",
-	} {
-		f := setup(t)
-		client := newClient(t, tokensource.Static(stored), packagecloud.WithBaseURL(f.srv.URL))
-		_, err := client.Repository("acme", "main").Info(t.Context())
-		f.want(t, err, packagecloud.ErrUnauthorized)
-		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), fakeToken) {
-			t.Errorf("%v; want %q", err, want)
-		}
+	f := setup(t)
+	client := newClient(t, tokensource.Static("PACKAGECLOUD_TOKEN="+fakeToken), packagecloud.WithBaseURL(f.srv.URL))
+	_, err := client.Repository("acme", "main").Info(t.Context())
+	f.want(t, err, packagecloud.ErrUnauthorized)
+	if !strings.Contains(err.Error(), "the name of a variable before it") || strings.Contains(err.Error(), fakeToken) {
+		t.Errorf("%v; want a hint at the name", err)
 	}
 }
 

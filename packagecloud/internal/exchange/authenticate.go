@@ -316,10 +316,7 @@ func refusalText(tok tokensource.Token, source error) string {
 		text += " from " + meta.Origin
 	}
 	text += " (fingerprint " + tok.Fingerprint() + ")"
-	switch secret := tok.Reveal(); {
-	case len(secret) > 1 && strings.ContainsAny(secret[:1], "\"'`") && secret[0] == secret[len(secret)-1]:
-		text += ", which is stored in quotes; store it without"
-	case strings.HasPrefix(secret, "PACKAGECLOUD_TOKEN="):
+	if strings.HasPrefix(tok.Reveal(), "PACKAGECLOUD_TOKEN=") {
 		text += ", which is stored with the name of a variable before it; store it alone"
 	}
 	if t, ok := errors.AsType[*TokenError](source); ok {
