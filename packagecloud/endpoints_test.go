@@ -51,8 +51,6 @@ func templatePattern(template string) *regexp.Regexp {
 
 // TestEndpoints_EachTemplateIsAPathOfTheService reads the client's source: each
 // string that looks like an endpoint's template must be one on the list.
-//
-// Guarantee A6.
 func TestEndpoints_EachTemplateIsAPathOfTheService(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

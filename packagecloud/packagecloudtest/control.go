@@ -9,30 +9,8 @@ import (
 	"time"
 )
 
-// The control endpoints let another process do what a test does with the
-// Server's methods. They are open when [Options.Control] is set, on the API's
-// host, take and give JSON, need no credential, and are neither logged nor
-// subject to faults.
-//
-//	POST   /_packagecloudtest/faults            a fault, see below        -> 201 {"id":1}
-//	DELETE /_packagecloudtest/faults            removes all               -> 204
-//	DELETE /_packagecloudtest/faults/{id}       removes one               -> 204
-//	POST   /_packagecloudtest/token/rotate      replaces the API token    -> 200 {"token":"..."}
-//	POST   /_packagecloudtest/token/revoke      {"token":"..."}           -> 204
-//	GET    /_packagecloudtest/token             the newest API token      -> 200 {"token":"..."}
-//	POST   /_packagecloudtest/repositories      {"name":"x","private":b}  -> 201
-//	POST   /_packagecloudtest/read_tokens       {"repository":"x","name":"y"} -> 201 {"token":"..."}
-//	GET    /_packagecloudtest/packages?repository=x   what is stored      -> 200 [...], as Package
-//	GET    /_packagecloudtest/requests          the log                   -> 200 [...], as Request
-//	DELETE /_packagecloudtest/requests          empties the log           -> 204
-//	POST   /_packagecloudtest/downloads/expire  expires signed URLs       -> 204
-//	POST   /_packagecloudtest/plan              a Plan: max_packages, quota_spent, payment_required -> 204
-//
-// A fault has the fields of [Fault] in snake case: method, path, host, skip,
-// times, every, status, body, content_type, header (an object of arrays),
-// delay (as "1.5s"), reset, reset_after, read_body, close_after_answer,
-// lose_answer, cut_after, stall_after, flip_byte; and in place of Then, then: "rotate" or
-// "revoke", for the API token, or "expire", for the signed URLs.
+// controlPath is where the control endpoints are. They do what a test does with
+// the Server's methods, and the command's documentation lists them.
 const controlPath = "/_packagecloudtest/"
 
 // faultJSON is a Fault on the wire.

@@ -34,8 +34,6 @@ func readEndpoints(t *testing.T) []listed {
 }
 
 // TestEndpoints_ListHasEveryOperation counts the operations of the service.
-//
-// Guarantee A6.
 func TestEndpoints_ListHasEveryOperation(t *testing.T) {
 	count := map[string]int{}
 	seen := map[string]string{}
@@ -72,8 +70,6 @@ func TestEndpoints_ListHasEveryOperation(t *testing.T) {
 
 // TestEndpoints_TableAndListAgree holds the server's table against the list of
 // what the service serves, in both directions.
-//
-// Guarantee A6.
 func TestEndpoints_TableAndListAgree(t *testing.T) {
 	table := map[string]bool{}
 	for _, e := range endpoints {

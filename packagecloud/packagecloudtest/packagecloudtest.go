@@ -1,19 +1,35 @@
 // Package packagecloudtest is a packagecloud server for tests and quickstarts.
+//
 // It listens on the loopback interface, speaks HTTP or HTTPS, and answers as
-// packagecloud.io does: the same paths (with and without ".json"), status
-// codes, odd values and error bodies. It can also be told to misbehave; see
-// [Fault].
+// packagecloud.io does: the same paths, status codes, odd values and error
+// bodies. It serves every operation that the service's API is known to have. Any
+// program that speaks to packagecloud can use it, written in Go or not.
+//
+// # Quickstart
+//
+// In a test, start a server, create a repository and give the client the
+// server's address and its token:
 //
 //	srv := packagecloudtest.NewServer(nil)
 //	defer srv.Close()
 //	srv.CreateRepository("main", false)
-//	// srv.URL is the base URL, srv.Token() the API token.
+//	client, err := packagecloud.New(srv.TokenSource(), packagecloud.WithBaseURL(srv.URL))
+//	// ... upload with the client, then look at srv.Packages("main").
 //
-// Metadata is kept in memory; packages are spooled to a temporary folder as
-// they arrive, so that an upload of any size takes little memory. Downloads are
-// redirected, as the service does, to signed and expiring URLs on another host
-// (the same machine by another name and port), which refuses a request that
-// carries an Authorization header or any token.
+// With [Options].TLS, take [Server.Client] for the client's http.Client, or
+// trust [Server.CertPEM]. Programs in other languages start the command
+// packagecloudtest, in the folder cmd, and control it over HTTP.
+//
+// Metadata is kept in memory. The server writes packages to a temporary folder
+// as they arrive, so that an upload of any size takes little memory, and
+// [Server.Close] removes it.
+//
+// # Downloads
+//
+// A download is redirected, as by the service, to a signed URL that expires. It
+// lies on another host: the same machine by another name and port. That host
+// answers 400 to a request with an Authorization header, a cookie or a token,
+// and the log names the leak. [Server.ExpireDownloads] ends the URLs early.
 //
 // # What is read from a package
 //
@@ -36,15 +52,42 @@
 //	helm     name, version and description from Chart.yaml; the file keeps its name
 //	anyfile  from the file name, name-version.ext
 //
-// Where the content can't be read (made-up bytes in a test, for example), name
-// and version come from the file's name; [Options.Strict] refuses such
-// packages. A deb, dsc, rpm, gem or node package is stored under its canonical
-// file name, whatever it was called on upload.
+// Where the server can't read the content, as of made-up bytes in a test, name
+// and version come from the file's name. [Options].Strict refuses such packages
+// instead. A deb, dsc, rpm, gem or node package is stored under its canonical
+// file name, whatever the client called it.
 //
-// # What is not modelled
+// # Faults
 //
-// Package-manager metadata (apt, yum, npm, PyPI, RubyGems and Maven indexes),
-// upload from a URL, dist-tags, the web pages and accounts.
+// [Server.Inject] makes the server misbehave: a [Fault] chooses requests by
+// method, path and number, and answers with a status, resets the connection,
+// loses the answer, stalls, or cuts or alters the body. Faults act before the
+// server looks at the credential.
+//
+//	// The next two requests to the API fail, then all is well again.
+//	srv.Inject(packagecloudtest.Fault{Path: "/api/v1/**", Times: 2, Status: 502})
+//
+// # The request log
+//
+// [Server.Requests] returns what the server was asked, in order, with the status
+// and the kind of credential, such as [CredentialAPI]. The log holds no token, no
+// query and no body. A request is in the log before its answer is sent, so a test
+// can count right after a call.
+//
+// # Rotation of tokens
+//
+// [Server.RotateToken] replaces the API token, and the old one is refused at
+// once, as on the service's site. [Server.AddToken] leaves the old one valid.
+// [Server.RevokeToken] takes a token of any kind away. [Server.TokenSource]
+// always has the newest API token. To rotate in the middle of a request, rotate
+// in a fault's Then.
+//
+// # Limits
+//
+// The server has no metadata for package managers (apt, yum, npm, PyPI, RubyGems,
+// Maven), no upload from a URL, no dist-tags, no web pages and one account. What
+// the service does where nobody has recorded it, such as the fields of a readme,
+// is a guess.
 package packagecloudtest
 
 import (
@@ -108,8 +151,9 @@ type Options struct {
 	// licence; "aabbccddeeffaa" if empty.
 	LicenseKey string
 
-	// Control opens the endpoints under /_packagecloudtest/ to every client; see
-	// control.go. They need no credential: set it only on a machine you trust.
+	// Control opens the endpoints under /_packagecloudtest/ to every client; the
+	// command packagecloudtest documents them. They need no credential: set it
+	// only on a machine you trust.
 	Control bool
 	// ErrorLog receives what net/http logs; nothing is logged if nil.
 	ErrorLog *log.Logger

@@ -4,9 +4,34 @@
 //	go run ./packagecloud/packagecloudtest/cmd/packagecloudtest -repo main
 //
 // When it is ready it prints its URL and its own API token as two shell
-// assignments, and it serves until it is interrupted. The endpoints under
-// /_packagecloudtest/ inject faults and show what was stored; they need no
-// credential, so listen on the loopback interface only.
+// assignments, and it serves until it is interrupted.
+//
+// # Control
+//
+// The endpoints under /_packagecloudtest/ let another process do what a Go test
+// does with the methods of a packagecloudtest.Server. They take and give JSON.
+// The log leaves them out, and faults don't touch them. They need no
+// credential: listen on the loopback interface only.
+//
+//	POST   /_packagecloudtest/faults            a fault, see below        -> 201 {"id":1}
+//	DELETE /_packagecloudtest/faults            removes all               -> 204
+//	DELETE /_packagecloudtest/faults/{id}       removes one               -> 204
+//	POST   /_packagecloudtest/token/rotate      replaces the API token    -> 200 {"token":"..."}
+//	POST   /_packagecloudtest/token/revoke      {"token":"..."}           -> 204
+//	GET    /_packagecloudtest/token             the newest API token      -> 200 {"token":"..."}
+//	POST   /_packagecloudtest/repositories      {"name":"x","private":b}  -> 201
+//	POST   /_packagecloudtest/read_tokens       {"repository":"x","name":"y"} -> 201 {"token":"..."}
+//	GET    /_packagecloudtest/packages?repository=x   what is stored      -> 200 [...], as Package
+//	GET    /_packagecloudtest/requests          the log                   -> 200 [...], as Request
+//	DELETE /_packagecloudtest/requests          empties the log           -> 204
+//	POST   /_packagecloudtest/downloads/expire  expires signed URLs       -> 204
+//	POST   /_packagecloudtest/plan              a Plan: max_packages, quota_spent, payment_required -> 204
+//
+// A fault has the fields of packagecloudtest.Fault in snake case: method, path,
+// host, skip, times, every, status, body, content_type, header (an object of
+// arrays), delay (as "1.5s"), reset, reset_after, read_body, close_after_answer,
+// lose_answer, cut_after, stall_after, flip_byte. In place of Then it has then:
+// "rotate" or "revoke" for the API token, "expire" for the signed URLs.
 package main
 
 import (
