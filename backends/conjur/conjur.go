@@ -71,6 +71,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/packagecloud-go/sdk/backends"
@@ -353,7 +354,8 @@ func (s *Source) wrap(err error) error {
 	return err
 }
 
-// parseURL returns the address without a slash at its end. Its errors don't repeat
+// parseURL returns the address with its host in lower case and without a slash at
+// its end. Its errors don't repeat
 // the address, which may hold a password.
 func parseURL(address string) (string, error) {
 	u, err := url.Parse(address)
@@ -365,6 +367,7 @@ func parseURL(address string) (string, error) {
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "", fail(tokensource.ErrInvalid, "the server's address must hold no user, query or fragment", nil)
 	}
+	u.Host = strings.ToLower(u.Host) // net/http keeps "localhost" from a proxy, and no other spelling
 	for u.Path != "" && u.Path[len(u.Path)-1] == '/' {
 		u.Path = u.Path[:len(u.Path)-1]
 		u.RawPath = ""

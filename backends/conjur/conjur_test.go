@@ -566,3 +566,30 @@ func TestPut_KeepsTheOtherFields(t *testing.T) {
 		t.Error("a failed Put changed the variable")
 	}
 }
+
+// net/http keeps "localhost" from a proxy, but no other spelling of it: by that,
+// credentials would go to the proxy in clear.
+//
+// Guarantee A1.
+func TestSource_HostIsSentInLowerCase(t *testing.T) {
+	s := start(t)
+	s.Set(variable, secret)
+	var hosts []string
+	transport := &http.Transport{Proxy: func(r *http.Request) (*url.URL, error) {
+		hosts = append(hosts, r.URL.Hostname())
+		return nil, nil
+	}}
+	source := s.source(t, func(o *conjur.Options) {
+		o.ApplianceURL = strings.Replace(s.URL, "127.0.0.1", "LocalHost", 1)
+		o.HTTPClient = &http.Client{Transport: transport}
+	})
+	holds(t, source, secret)
+	for _, host := range hosts {
+		if host != "localhost" {
+			t.Errorf("a request went to %s", host)
+		}
+	}
+	if len(hosts) == 0 {
+		t.Error("no request was sent")
+	}
+}

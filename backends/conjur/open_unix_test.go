@@ -3,6 +3,7 @@
 package conjur_test
 
 import (
+	"os"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -33,4 +34,46 @@ func TestFiles_FIFOHoldsNothingUp(t *testing.T) {
 			t.Fatalf("%d goroutines, and %d before", runtime.NumGoroutine(), before)
 		}
 	}
+}
+
+// Guarantee B7.
+func TestSettings_FIFOHoldsNothingUp(t *testing.T) {
+	for name, says := range map[string]string{
+		".conjurrc":        "can't be read, since that is no regular file",
+		"CONJURRC":         "can't be read, since that is no regular file",
+		"CONJUR_CERT_FILE": "of the settings can't be read, since it is no regular file",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			path := filepath.Join(os.Getenv("HOME"), ".conjurrc")
+			if name != ".conjurrc" {
+				path = filepath.Join(t.TempDir(), "fifo")
+				t.Setenv(name, path)
+			}
+			if err := syscall.Mkfifo(path, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			setenv(t, map[string]string{"CONJUR_ACCOUNT": account, "CONJUR_APPLIANCE_URL": s.URL})
+			done := make(chan error, 1)
+			go func() {
+				_, err := conjur.New(variable, conjur.Options{AllowHTTP: true})
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				s.fails(t, err, tokensource.ErrInvalid, says)
+			case <-time.After(20 * time.Second):
+				t.Fatal("it hangs")
+			}
+		})
+	}
+}
+
+// Guarantee B7.
+func TestSettings_RelativeHomeIsInvalid(t *testing.T) {
+	s := start(t)
+	t.Chdir(t.TempDir())
+	t.Setenv("HOME", ".")
+	_, err := conjur.New(variable, conjur.Options{})
+	s.fails(t, err, tokensource.ErrInvalid, "is a relative path")
 }

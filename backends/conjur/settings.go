@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -60,6 +59,9 @@ func readSettings(system string, get func(string) string) (settings, error) {
 	home := get("HOME")
 	if runtime.GOOS == "windows" {
 		home = get("USERPROFILE")
+	}
+	if home != "" && !filepath.IsAbs(home) {
+		return set, fail(tokensource.ErrInvalid, "the home directory in the environment is a relative path, which means another folder wherever the program is started; set it to an absolute one", nil)
 	}
 	if err := set.mergeFile(system, false); err != nil {
 		return set, err
@@ -136,10 +138,12 @@ func systemFile(goos string) string {
 // mergeFile adds the settings of a file to those already there. A file that was
 // named must exist.
 func (s *settings) mergeFile(path string, named bool) error {
-	data, err := os.ReadFile(path)
+	data, err := readRegular(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !named:
 		return nil
+	case err == errIrregular:
+		return fail(tokensource.ErrInvalid, fmt.Sprintf("the settings in %q can't be read, since that is no regular file; name a file", path), nil)
 	case errors.Is(err, fs.ErrNotExist):
 		return fail(tokensource.ErrInvalid, fmt.Sprintf("CONJURRC names %q, which doesn't exist", path), err)
 	case errors.Is(err, fs.ErrPermission):
@@ -185,12 +189,16 @@ func (s settings) certificates() ([]byte, error) {
 	if s.CertFile == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(s.CertFile)
+	data, err := readRegular(s.CertFile)
 	switch {
+	case err == errIrregular:
+		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the certificate file %q of the settings can't be read, since it is no regular file; name a file", s.CertFile), nil)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the certificate file %q of the settings doesn't exist", s.CertFile), err)
 	case err != nil:
 		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the certificate file %q of the settings can't be read", s.CertFile), err)
+	case len(data) > maxValue:
+		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the certificate file %q of the settings is larger than 1 MiB; is it the right one?", s.CertFile), nil)
 	}
 	return data, nil
 }
