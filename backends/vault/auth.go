@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -91,8 +92,17 @@ func environmentToken(ctx context.Context) (string, error) {
 	if token := os.Getenv("VAULT_TOKEN"); token != "" {
 		return token, nil
 	}
-	if _, err := os.UserHomeDir(); err != nil {
+	home, err := os.UserHomeDir()
+	switch {
+	case err != nil:
 		return "", nil // the helper would panic
+	case !filepath.IsAbs(home):
+		return "", failf(tokensource.ErrInvalid, "the home directory in the environment is a relative path, which means another folder wherever the program is started; set it to an absolute one")
+	}
+	for _, path := range []string{cmp.Or(os.Getenv("VAULT_CONFIG_PATH"), filepath.Join(home, ".vault")), filepath.Join(home, ".vault-token")} {
+		if isIrregular(path) { // the helper would read it for ever
+			return "", failf(tokensource.ErrInvalid, "%s, which the vault command keeps, isn't a regular file; remove it, or set VAULT_TOKEN", path)
+		}
 	}
 	helper, err := cliconfig.DefaultTokenHelper()
 	if err != nil {
@@ -114,6 +124,7 @@ func environmentToken(ctx context.Context) (string, error) {
 func run(ctx context.Context, program *tokenhelper.ExternalTokenHelper) (string, error) {
 	cmd := exec.CommandContext(ctx, program.BinaryPath, slices.Concat(program.Args, []string{"get"})...)
 	cmd.Env = program.Env
+	defer isolate(cmd)()
 	cmd.WaitDelay = grace / 2 // a child of it may hold its output open
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil && cmd.ProcessState.Success() {

@@ -6,9 +6,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,6 +36,9 @@ type client struct {
 }
 
 func newClient(given *api.Client, options Options) (*client, error) {
+	if err := checkEnvironment(); err != nil {
+		return nil, err
+	}
 	config, auth := api.DefaultConfig(), options.Auth
 	if given != nil {
 		config = given.CloneConfig()
@@ -83,6 +88,32 @@ func keepTransport(config *api.Config) {
 	if ok && (strings.HasPrefix(config.Address, "unix://") || strings.HasPrefix(config.AgentAddress, "unix://")) {
 		config.HttpClient.Transport = transport.Clone()
 	}
+}
+
+// checkEnvironment refuses what Vault's client would read for ever. It reads the
+// files even where it is given others.
+func checkEnvironment() error {
+	for _, name := range []string{"VAULT_CACERT", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"} {
+		if path := os.Getenv(name); isIrregular(path) {
+			return failf(tokensource.ErrInvalid, "%s, which %s names, isn't a regular file; name a file", path, name)
+		}
+	}
+	folder := os.Getenv("VAULT_CAPATH")
+	if folder == "" {
+		return nil
+	}
+	return filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && isIrregular(path) {
+			return failf(tokensource.ErrInvalid, "%s, in the folder that VAULT_CAPATH names, isn't a regular file; move it elsewhere", path)
+		}
+		return nil // Vault's client says what else is wrong
+	})
+}
+
+// isIrregular reports whether there is something at path that isn't a file.
+func isIrregular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular()
 }
 
 // badEnvironment withholds the client's own text, which may repeat a variable
@@ -154,7 +185,7 @@ func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	case next == nil:
 		next = http.DefaultTransport
 	}
-	resp, err := next.RoundTrip(req)
+	resp, err := next.RoundTrip(lowered(req))
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +195,18 @@ func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = &bounded{ReadCloser: resp.Body, left: maxAnswer}
 	return resp, nil
+}
+
+// lowered returns req with its host in lower case: net/http keeps "localhost" from a
+// proxy, and no other spelling of it.
+func lowered(req *http.Request) *http.Request {
+	host := strings.ToLower(req.URL.Host)
+	if host == req.URL.Host {
+		return req
+	}
+	req = req.Clone(req.Context())
+	req.URL.Host, req.Host = host, strings.ToLower(req.Host)
+	return req
 }
 
 // CloseIdleConnections is what http.Client looks for.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -218,5 +219,29 @@ func TestNew_LogsNothingToTheLoggerOfTheGivenClient(t *testing.T) {
 	client.Logical().Write("auth/approle/login", nil)
 	if len(logger.lines) == 0 {
 		t.Error("the logger doesn't record")
+	}
+}
+
+// net/http keeps "localhost" from a proxy, but no other spelling of it: by that,
+// Vault's token would go to the proxy in clear.
+//
+// Guarantee B6.
+func TestSource_HostIsSentInLowerCase(t *testing.T) {
+	server := httptest.NewServer(newFake())
+	defer server.Close()
+	client := clientAt(t, "http://LocalHost:"+server.URL[len("http://127.0.0.1:"):], "", nil)
+	var hosts []string
+	client.CloneConfig().HttpClient.Transport.(*http.Transport).Proxy = func(r *http.Request) (*url.URL, error) {
+		hosts = append(hosts, r.URL.Hostname())
+		return nil, nil
+	}
+	want(t, newSource(t, client, "secret/x", vault.Options{Auth: appRole}), secretA)
+	for _, host := range hosts {
+		if host != "localhost" {
+			t.Errorf("a request went to %s", host)
+		}
+	}
+	if len(hosts) == 0 {
+		t.Error("no request was sent")
 	}
 }
