@@ -39,7 +39,7 @@ func TestUpload_SourceFilesThatDoNotMatchTheirDSCAreRefusedBeforeARequest(t *tes
 		t.Fatal(err)
 	}
 	withoutSHA256 := regexp.MustCompile(`(?s)Checksums-Sha256:.*Files:`).ReplaceAll(dsc, []byte("Files:"))
-	signed := fmt.Appendf(nil, "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n%s-----BEGIN PGP SIGNATURE-----\nx\n", dsc)
+	signed := fmt.Appendf(nil, "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n%s-----BEGIN PGP SIGNATURE-----\nx\n-----END PGP SIGNATURE-----\n", dsc)
 	for name, test := range map[string]struct {
 		dsc     []byte
 		sources []packagecloud.Content

@@ -2,6 +2,7 @@ package packagefile
 
 import (
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -15,16 +16,28 @@ func readAlpine(r io.ReaderAt, size int64) (Info, bool) {
 	return alpineInfo(b)
 }
 
+// alpineText matches names, versions and architectures.
+var alpineText = regexp.MustCompile(`^[A-Za-z0-9_.+~-]+$`)
+
+// alpineInfo reads "key = value" lines as apk does: the spaces count. A name, version
+// or architecture that occurs twice is refused.
 func alpineInfo(b []byte) (Info, bool) {
 	var info Info
 	var depends []string
+	once := map[string]bool{}
 	for line := range strings.SplitSeq(string(b), "\n") {
 		key, value, ok := strings.Cut(line, " = ")
-		if !ok || strings.HasPrefix(line, "#") {
+		if !ok || line[0] == '#' {
 			continue
 		}
-		value = strings.TrimSpace(value)
-		switch strings.TrimSpace(key) {
+		switch key {
+		case "pkgname", "pkgver", "arch":
+			if once[key] || !alpineText.MatchString(value) {
+				return Info{}, false
+			}
+			once[key] = true
+		}
+		switch key {
 		case "pkgname":
 			info.Name = value
 		case "pkgver":

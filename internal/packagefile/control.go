@@ -2,6 +2,7 @@ package packagefile
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 )
 
@@ -32,37 +33,73 @@ func (f fields) all(key string) []string {
 	return out
 }
 
-// parseFields reads the first paragraph of b. Continuation lines keep their
-// breaks and lose one leading space. The rest of b, after the paragraph's
-// empty line, is returned too: Python puts its description there.
-func parseFields(b []byte) (fields, []byte) {
-	var out fields
+// once returns the value of a key that occurs once.
+func (f fields) once(key string) (string, bool) {
+	all := f.all(key)
+	return strings.Join(all, ""), len(all) == 1
+}
+
+// parseControl reads the first paragraph of a Debian control file, and returns the
+// text behind it. Continuation lines keep their breaks and lose one leading space.
+// What dpkg refuses is refused: a line that is no field, and a field that occurs
+// twice. A .dsc may have comments, and spaces in the empty line that ends it.
+func parseControl(b []byte, dsc bool) (f fields, rest []byte, ok bool) {
+	seen := map[string]bool{}
 	for len(b) > 0 {
-		line, rest, _ := bytes.Cut(b, []byte("\n"))
-		b = rest
-		text := strings.TrimSuffix(string(line), "\r")
-		if strings.TrimSpace(text) == "" {
-			if len(out) == 0 {
-				continue
+		line, after, ended := bytes.Cut(b, []byte("\n"))
+		b = after
+		text := strings.TrimRight(string(line), " \t\r")
+		switch {
+		case !ended && !dsc, text == "" && len(line) > 0 && !dsc:
+			return nil, nil, false
+		case text == "" && len(f) > 0:
+			return f, b, true
+		case text == "", text[0] == '#' && dsc:
+		case text[0] == ' ' || text[0] == '\t':
+			if len(f) == 0 {
+				return nil, nil, false
 			}
-			return out, b
-		}
-		if text[0] == '#' {
-			continue
-		}
-		if text[0] == ' ' || text[0] == '\t' {
-			if n := len(out); n > 0 {
-				out[n-1].value += "\n" + text[1:]
+			f[len(f)-1].value += "\n" + text[1:]
+		default:
+			key, value, isField := strings.Cut(text, ":")
+			key = strings.ToLower(strings.TrimRight(key, " \t"))
+			if !isField || !controlKey.MatchString(key) || seen[key] || key[0] == '-' {
+				return nil, nil, false
 			}
-			continue
+			seen[key] = true
+			f = append(f, field{key, strings.TrimSpace(value)})
+		}
+	}
+	return f, nil, true
+}
+
+var controlKey = regexp.MustCompile(`^[!-9;-~]+$`)
+
+// parseHeaders reads the headers of Python's metadata as its email package does: the
+// first line that is no header begins the body, which is returned too. Continuation
+// lines keep their breaks and lose one leading space.
+func parseHeaders(b []byte) (f fields, body []byte) {
+	for len(b) > 0 {
+		line, after, _ := bytes.Cut(b, []byte("\n"))
+		text := strings.TrimRight(string(line), " \t\r")
+		if text == "" {
+			return f, after
 		}
 		key, value, ok := strings.Cut(text, ":")
-		if !ok {
-			continue
+		switch {
+		case text[0] == ' ' || text[0] == '\t':
+			if len(f) == 0 {
+				return nil, b
+			}
+			f[len(f)-1].value += "\n" + text[1:]
+		case ok && controlKey.MatchString(key):
+			f = append(f, field{strings.ToLower(key), strings.TrimSpace(value)})
+		default:
+			return f, b
 		}
-		out = append(out, field{strings.ToLower(strings.TrimSpace(key)), strings.TrimSpace(value)})
+		b = after
 	}
-	return out, nil
+	return f, nil
 }
 
 // splitList splits a comma-separated list that may span lines.

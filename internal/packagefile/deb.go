@@ -2,49 +2,76 @@ package packagefile
 
 import (
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 )
 
 // readDeb reads the control file of a Debian binary package: an ar archive of
-// debian-binary, control.tar[.gz] and data.tar (deb(5)).
+// debian-binary, control.tar[.gz] and data.tar (deb(5)). As dpkg-deb does, it skips
+// members before control.tar whose names begin with an underscore.
 func readDeb(r io.ReaderAt, size int64) (Info, bool) {
-	const magic = "!<arch>\n"
-	if head(r, len(magic)) != magic {
+	members, ok := arMembers(r, size)
+	if !ok || members[0].name != "debian-binary" || head(members[0], 2) != "2." {
 		return Info{}, false
 	}
-	header := make([]byte, 60)
-	for offset, n := int64(len(magic)), 0; n < 16; n++ {
-		if _, err := r.ReadAt(header, offset); err != nil || header[58] != '`' {
+	for _, m := range members[1:] {
+		switch {
+		case m.name == "control.tar":
+			b, ok := findInTar(m, m.Size(), "control")
+			return debInfo(b, ok)
+		case m.name == "control.tar.gz":
+			b, ok := findInTarGz(m, m.Size(), "control")
+			return debInfo(b, ok)
+		case !strings.HasPrefix(m.name, "_"):
 			return Info{}, false
 		}
-		length, err := strconv.ParseInt(strings.TrimSpace(string(header[48:58])), 10, 64)
-		if err != nil || length < 0 || length > size-offset-60 {
-			return Info{}, false
-		}
-		offset += 60
-		member := io.NewSectionReader(r, offset, length)
-		switch strings.TrimRight(strings.TrimSpace(string(header[:16])), "/") {
-		case "control.tar":
-			if b, ok := findInTar(member, length, "control"); ok {
-				return debInfo(b)
-			}
-			return Info{}, false
-		case "control.tar.gz":
-			if b, ok := findInTarGz(member, length, "control"); ok {
-				return debInfo(b)
-			}
-			return Info{}, false
-		case "control.tar.xz", "control.tar.zst", "data.tar", "data.tar.gz", "data.tar.xz":
-			return Info{}, false
-		}
-		offset += length + length%2
 	}
 	return Info{}, false
 }
 
-func debInfo(b []byte) (Info, bool) {
-	f, _ := parseFields(b)
+type arMember struct {
+	name string
+	*io.SectionReader
+}
+
+// arMembers lists the members of an ar archive. One that is cut off is refused.
+func arMembers(r io.ReaderAt, size int64) ([]arMember, bool) {
+	const magic = "!<arch>\n"
+	if head(r, len(magic)) != magic {
+		return nil, false
+	}
+	var members []arMember
+	header := make([]byte, 60)
+	for offset := int64(len(magic)); offset < size; {
+		if n, _ := r.ReadAt(header, offset); n < len(header) || header[58] != '`' || len(members) == 16 {
+			return nil, false
+		}
+		offset += int64(len(header))
+		length, err := strconv.ParseInt(strings.TrimSpace(string(header[48:58])), 10, 64)
+		if err != nil || length < 0 || length > size-offset {
+			return nil, false
+		}
+		name := strings.TrimRight(strings.TrimSpace(string(header[:16])), "/")
+		members = append(members, arMember{name, io.NewSectionReader(r, offset, length)})
+		offset += length + length%2
+	}
+	return members, len(members) > 0
+}
+
+var (
+	debName    = regexp.MustCompile(`^[a-z0-9][a-z0-9+._-]*$`)
+	debArch    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
+	debVersion = regexp.MustCompile(`^(?:[0-9]{1,9}:)?[0-9][A-Za-z0-9.+~-]*$`)
+)
+
+// debInfo reads a control file. dpkg lower-cases a package's name, which others
+// don't: one with upper-case letters is refused.
+func debInfo(b []byte, found bool) (Info, bool) {
+	f, rest, ok := parseControl(b, false)
+	if !found || !ok || strings.TrimSpace(string(rest)) != "" {
+		return Info{}, false
+	}
 	info := Info{
 		Name:         f.get("package"),
 		Architecture: f.get("architecture"),
@@ -57,7 +84,8 @@ func debInfo(b []byte) (Info, bool) {
 			info.Dependencies = append(info.Dependencies, Dependency{context, list})
 		}
 	}
-	return info, validPart(info.Architecture)
+	version := f.get("version")
+	return info, debName.MatchString(info.Name) && debArch.MatchString(info.Architecture) && debVersion.MatchString(version) && !strings.HasSuffix(version, "-")
 }
 
 // debDescription undoes the folding of a description: a line of a single dot

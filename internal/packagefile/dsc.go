@@ -3,6 +3,7 @@ package packagefile
 import (
 	"bytes"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -17,7 +18,14 @@ func readDSC(r io.ReaderAt, size int64) (Info, bool) {
 }
 
 func dscInfo(b []byte) (Info, bool) {
-	f, _ := parseFields(signedText(b))
+	text, ok := signedText(b)
+	if !ok {
+		return Info{}, false
+	}
+	f, rest, ok := parseControl(text, true)
+	if !ok || len(text) != len(b) && len(bytes.TrimSpace(rest)) > 0 {
+		return Info{}, false
+	}
 	info := Info{
 		Name:         f.get("source"),
 		Architecture: strings.Join(strings.Fields(f.get("architecture")), " "),
@@ -29,49 +37,92 @@ func dscInfo(b []byte) (Info, bool) {
 			info.Dependencies = append(info.Dependencies, Dependency{context, list})
 		}
 	}
-	files, ok := sourceFiles(f)
-	if !ok {
-		return Info{}, false
-	}
-	info.SourceFiles = files
-	return info, true
+	info.SourceFiles, ok = sourceFiles(f)
+	version := f.get("version")
+	return info, ok && debName.MatchString(info.Name) && debVersion.MatchString(version) && !strings.HasSuffix(version, "-")
 }
 
-// signedText returns the text inside a PGP clear-signed message, or b itself.
-func signedText(b []byte) []byte {
-	if !bytes.HasPrefix(bytes.TrimLeft(b, "\r\n"), []byte("-----BEGIN PGP SIGNED MESSAGE-----")) {
-		return b
+var pgpLine = regexp.MustCompile(`(?m)^-----(BEGIN PGP SIGNED MESSAGE|BEGIN PGP SIGNATURE|END PGP SIGNATURE)-----[\r\t ]*$`)
+
+// signedText returns the text inside a PGP clear-signed message, or b itself. As
+// dpkg-source does, it refuses a message whose signature is missing.
+func signedText(b []byte) ([]byte, bool) {
+	lines := pgpLine.FindAllSubmatchIndex(b, 4)
+	if len(lines) == 0 {
+		return b, true
 	}
-	text := bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))
-	_, text, _ = bytes.Cut(text, []byte("\n\n")) // the armour's headers
-	text, _, _ = bytes.Cut(text, []byte("-----BEGIN PGP SIGNATURE-----"))
-	return text
+	kind := func(i int) string { return string(b[lines[i][2]:lines[i][3]]) }
+	if len(lines) < 3 || kind(0) != "BEGIN PGP SIGNED MESSAGE" || kind(1) != "BEGIN PGP SIGNATURE" || kind(2) != "END PGP SIGNATURE" ||
+		len(bytes.TrimSpace(b[:lines[0][0]])) > 0 {
+		return nil, false
+	}
+	text := b[lines[0][1]:lines[1][0]]
+	_, text, _ = bytes.Cut(text, []byte("\n"))
+	for len(text) > 0 { // the armour's headers
+		var line []byte
+		if line, text, _ = bytes.Cut(text, []byte("\n")); len(bytes.TrimSpace(line)) == 0 {
+			break
+		}
+	}
+	return text, true
 }
 
-// sourceFiles reads the Files and Checksums-Sha256 lists.
+var (
+	md5Hex     = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	sha256Hex  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	sourceName = regexp.MustCompile(`^[0-9a-zA-Z][-+:.,=0-9a-zA-Z_~]+$`)
+)
+
+// sourceFiles reads the Files and Checksums-Sha256 lists, which must agree.
 func sourceFiles(f fields) ([]SourceFile, bool) {
+	md5s, ok := checksums(f.get("files"), md5Hex)
+	if !ok || len(md5s) == 0 {
+		return nil, false
+	}
+	shas, ok := checksums(f.get("checksums-sha256"), sha256Hex)
+	if !ok || len(shas) > len(md5s) {
+		return nil, false
+	}
 	var files []SourceFile
-	for line := range strings.SplitSeq(f.get("files"), "\n") {
+	named := map[string]int{}
+	for _, sum := range md5s {
+		if _, twice := named[sum.name]; twice {
+			return nil, false
+		}
+		named[sum.name] = len(files)
+		files = append(files, SourceFile{Name: sum.name, Size: sum.size, MD5: sum.hex})
+	}
+	for _, sum := range shas {
+		i, ok := named[sum.name]
+		if !ok || files[i].Size != sum.size || files[i].SHA256 != "" {
+			return nil, false
+		}
+		files[i].SHA256 = sum.hex
+	}
+	return files, true
+}
+
+type checksum struct {
+	hex, name string
+	size      int64
+}
+
+// checksums reads lines of a checksum, a size and a name.
+func checksums(text string, hex *regexp.Regexp) ([]checksum, bool) {
+	var out []checksum
+	for line := range strings.SplitSeq(text, "\n") {
 		part := strings.Fields(line)
 		if len(part) == 0 {
 			continue
 		}
-		if len(part) != 3 || !validPart(part[2]) || len(files) == 1000 {
+		if len(part) != 3 || !hex.MatchString(part[0]) || !sourceName.MatchString(part[2]) || len(part[2]) > 255 || len(out) == 1000 {
 			return nil, false
 		}
-		size, err := strconv.ParseInt(part[1], 10, 64)
-		if err != nil || size < 0 {
+		size, err := strconv.ParseUint(part[1], 10, 63)
+		if err != nil {
 			return nil, false
 		}
-		files = append(files, SourceFile{Name: part[2], Size: size, MD5: part[0]})
+		out = append(out, checksum{part[0], part[2], int64(size)})
 	}
-	for line := range strings.SplitSeq(f.get("checksums-sha256"), "\n") {
-		part := strings.Fields(line)
-		for i := range files {
-			if len(part) == 3 && files[i].Name == part[2] {
-				files[i].SHA256 = part[0]
-			}
-		}
-	}
-	return files, true
+	return out, true
 }

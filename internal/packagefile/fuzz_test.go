@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf16"
 
 	pt "github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
 )
@@ -96,7 +97,7 @@ func FuzzRead(f *testing.F) {
 func FuzzControl(f *testing.F) {
 	f.Add([]byte(pt.Control("a", "1:2.0-3", "all", "Depends: b (>= 1),", " c")))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		info, ok := debInfo(b)
+		info, ok := debInfo(b, true)
 		if info.Type = Deb; !ok || !validPart(info.Name) || !validPart(info.Version) || (info.Release != "" && !validPart(info.Release)) {
 			return // Read doesn't take it either
 		}
@@ -105,7 +106,7 @@ func FuzzControl(f *testing.F) {
 		if info.Release != "" || strings.Contains(version, "-") {
 			version += "-" + info.Release
 		}
-		again, ok := debInfo([]byte(pt.Control(info.Name, version, info.Architecture)))
+		again, ok := debInfo([]byte(pt.Control(info.Name, version, info.Architecture)), true)
 		same(t, again, ok, info)
 	})
 }
@@ -172,21 +173,27 @@ func FuzzAlpine(f *testing.F) {
 
 func FuzzProperties(f *testing.F) {
 	f.Add([]byte("#made by a test\nartifactId=a\ngroupId = b\r\nversion=1\n! other\nkey\n"))
+	f.Add([]byte("a\\u0020b : \\\n  1\\\\\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p := properties(b)
+		p, ok := properties(b)
+		if !ok {
+			return
+		}
 		n := 0
 		var text strings.Builder
 		for key, value := range p {
-			if strings.Contains(key+value, "\n") || key != strings.TrimSpace(key) || value != strings.TrimSpace(value) {
-				t.Errorf("%q = %q", key, value)
-			}
 			n += len(key) + len(value)
-			fmt.Fprintf(&text, "%s=%s\n", key, value)
+			for i, part := range []string{key, value} {
+				for _, unit := range utf16.Encode([]rune(part)) {
+					fmt.Fprintf(&text, "\\u%04x", unit)
+				}
+				text.WriteString([]string{"=", "\n"}[i])
+			}
 		}
-		if n > len(b) {
+		if n > 2*len(b) {
 			t.Errorf("%d bytes of text were read in %d", n, len(b))
 		}
-		if again := properties([]byte(text.String())); fmt.Sprint(again) != fmt.Sprint(p) {
+		if again, ok := properties([]byte(text.String())); !ok || fmt.Sprint(again) != fmt.Sprint(p) {
 			t.Errorf("%q was written and read as %q", p, again)
 		}
 	})
@@ -216,17 +223,19 @@ func FuzzPom(f *testing.F) {
 // FuzzYAML reads what gems and Helm charts have.
 func FuzzYAML(f *testing.F) {
 	f.Add([]byte("name: a\nversion: !x\n  version: '1'\nplatform: ruby\nlicenses:\n- MIT\ndescription: |\n  b\n"))
+	f.Add([]byte("name: a\nversion: &a\n  - {b: [c, 'd'], \"e\": f} # g\n  - - h\n    - *a\n  -\n    i:\n    - j: |+2\n         k\n      l: m\n       n\nplatform: !ruby/object:Gem::Platform\n  cpu: ~\n"))
 	f.Add([]byte("name: 'it''s'\nversion: \"1\\\"2\" # two\nsummary: >\n  a\n  b\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		quoted := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-		if info, ok := gemInfo(b); ok && validPart(info.Name) && validPart(info.Version) {
+		gem := append([]byte("--- !ruby/object:Gem::Specification\n"), b...)
+		if info, ok := gemInfo("", gem); ok {
 			info.Type = Gem
 			check(t, info, 2*len(b))
-			text := fmt.Sprintf("name: %s\nversion: !ruby/object:Gem::Version\n  version: %s\n", quoted(info.Name), quoted(info.Version))
+			text := fmt.Sprintf("--- !ruby/object:Gem::Specification\nname: %s\nversion: !ruby/object:Gem::Version\n  version: %s\n", quoted(info.Name), quoted(info.Version))
 			if info.Architecture != "" {
-				text += "platform: " + quoted(info.Architecture) + "\n"
+				text += "platform: !ruby/object:Gem::Platform\n  os: " + quoted(info.Architecture) + "\n"
 			}
-			again, ok := gemInfo([]byte(text))
+			again, ok := gemInfo("", []byte(text))
 			same(t, again, ok, info)
 		}
 		if info, ok := helmInfo(b); ok && validPart(info.Name) && validPart(info.Version) {

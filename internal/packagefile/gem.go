@@ -2,13 +2,14 @@ package packagefile
 
 import (
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 )
 
-// readGem reads metadata.gz of a RubyGem: a tar archive with a gemspec in
-// YAML, as RubyGems writes it. Only its top-level scalars and the version are
-// read; that needs no YAML parser.
-func readGem(r io.ReaderAt, size int64) (Info, bool) {
+// readGem reads the gemspec of a RubyGem: a tar archive that holds it in YAML, as
+// metadata.gz. base tells which of several spellings of the platform counts.
+func readGem(base string, r io.ReaderAt, size int64) (Info, bool) {
 	packed, ok := findInTar(r, size, "metadata.gz")
 	if !ok {
 		return Info{}, false
@@ -17,124 +18,160 @@ func readGem(r io.ReaderAt, size int64) (Info, bool) {
 	if !ok {
 		return Info{}, false
 	}
-	return gemInfo(b)
+	return gemInfo(base, b)
 }
 
-func gemInfo(b []byte) (Info, bool) {
-	y := parseYAML(b)
+func gemInfo(base string, b []byte) (Info, bool) {
+	y, ok := parseYAML(b)
+	if !ok || y.tag != "!ruby/object:Gem::Specification" {
+		return Info{}, false
+	}
 	info := Info{
-		Name:        y.scalar("name"),
-		Version:     y.nested("version", "version"),
-		Summary:     y.scalar("summary"),
-		Description: y.scalar("description"),
-		Licenses:    y.list("licenses"),
+		Summary:     y.get("summary").text(),
+		Description: y.get("description").text(),
+		Licenses:    y.get("licenses").list(),
 	}
-	if platform := y.scalar("platform"); platform != "ruby" {
-		info.Architecture = platform
+	name, nameOK := y.get("name").str()
+	version, versionOK := y.get("version").get("version").version()
+	info.Name, info.Version = name, version
+	if !nameOK || !versionOK || !gemName.MatchString(name) || !gemVersion.MatchString(version) {
+		return Info{}, false
 	}
-	return info, info.Architecture == "" || validPart(info.Architecture)
-}
-
-// topLevel holds the top-level entries of a block-style YAML mapping: enough
-// for what RubyGems and Helm write, and no more. A block or flow value that it
-// doesn't understand reads as empty.
-type topLevel map[string]topEntry
-
-type topEntry struct {
-	value string   // the text after the colon
-	lines []string // the lines below it
-}
-
-func parseYAML(b []byte) topLevel {
-	y := topLevel{}
-	last := ""
-	for line := range strings.SplitSeq(string(b), "\n") {
-		line = strings.TrimRight(line, " \t\r")
-		if line == "" || line[0] == '#' || strings.HasPrefix(line, "---") {
-			continue
-		}
-		if line[0] == ' ' || line[0] == '\t' || line[0] == '-' {
-			if last != "" {
-				e := y[last]
-				e.lines = append(e.lines, line)
-				y[last] = e
-			}
-			continue
-		}
-		key, value, ok := strings.Cut(line, ":")
-		last = ""
-		if _, seen := y[key]; ok && !seen && (value == "" || value[0] == ' ') {
-			last = key
-			y[key] = topEntry{value: strings.TrimSpace(value)}
-		}
-	}
-	return y
-}
-
-// scalar returns a plain or quoted value, with its folded lines.
-func (y topLevel) scalar(key string) string {
-	e, ok := y[key]
+	spellings, ok := platforms(y.get("platform"))
 	if !ok {
-		return ""
+		return Info{}, false
 	}
+	// RubyGems names the file. Where its versions disagree on the platform, the
+	// local name tells which one built it.
+	for _, platform := range spellings {
+		info.Type, info.Architecture = Gem, platform
+		if len(spellings) == 1 || info.FileName() == base {
+			info.Type = ""
+			return info, platform == "" || validPart(platform)
+		}
+	}
+	return Info{}, false
+}
+
+var (
+	gemName    = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
+	gemVersion = regexp.MustCompile(`^[0-9]+(?:\.[0-9a-zA-Z]+)*$`)
+)
+
+// platforms returns how the versions of RubyGems spell a gem's platform, the
+// oldest first, and each spelling once: "" stands for ruby.
+func platforms(n *yamlNode) ([]string, bool) {
+	if n == nil || n.kind == yamlScalar && n.null() && n.tag == "" {
+		return []string{""}, true
+	}
+	if n.kind == yamlMapping && n.tag == "!ruby/object:Gem::Platform" {
+		var parts []string
+		for _, key := range []string{"cpu", "os", "version"} {
+			part := n.get(key)
+			if part == nil || part.kind == yamlScalar && part.null() {
+				continue
+			}
+			s, ok := part.version()
+			if !ok {
+				return nil, false
+			}
+			parts = append(parts, s)
+		}
+		return []string{strings.Join(parts, "-")}, len(parts) > 0
+	}
+	s, ok := n.str()
 	switch {
-	case strings.HasPrefix(e.value, "|") || strings.HasPrefix(e.value, ">"):
-		var lines []string
-		for _, line := range e.lines {
-			lines = append(lines, strings.TrimSpace(line))
-		}
-		join := "\n"
-		if e.value[0] == '>' {
-			join = " "
-		}
-		return strings.Join(lines, join)
-	case e.value == "" || strings.ContainsRune("!&*[{", rune(e.value[0])):
-		return ""
+	case !ok || s == "current": // which is the platform of whoever reads it
+		return nil, false
+	case s == "ruby":
+		return []string{""}, true
 	}
-	text := e.value
-	for _, line := range e.lines {
-		text += " " + strings.TrimSpace(line)
-	}
-	return unquoteYAML(text)
-}
-
-// nested returns a scalar one level below key.
-func (y topLevel) nested(key, inner string) string {
-	for _, line := range y[key].lines {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok && name == inner {
-			return unquoteYAML(strings.TrimSpace(value))
-		}
-	}
-	return ""
-}
-
-// list returns the scalars of a block sequence, or nil.
-func (y topLevel) list(key string) []string {
 	var out []string
-	for _, line := range y[key].lines {
-		if item, ok := strings.CutPrefix(strings.TrimSpace(line), "- "); ok && !strings.HasPrefix(item, "!") {
-			out = append(out, unquoteYAML(item))
+	add := func(spelling string) {
+		if !slices.Contains(out, spelling) {
+			out = append(out, spelling)
 		}
 	}
-	return out
+	for _, gnu := range []bool{false, true} {
+		parts := platform(s, gnu)
+		add(strings.Join(parts, "-"))
+		if len(parts) == 2 && !strings.Contains(s, "-") && strings.HasPrefix(s, parts[0]) {
+			add(strings.Join(parts, "")) // a system and its version, as RubyGems 4 writes them
+		}
+	}
+	return out, true
 }
 
-func unquoteYAML(s string) string {
-	if len(s) >= 2 && s[0] == '\'' {
-		if end := strings.LastIndexByte(s, '\''); end > 0 {
-			return strings.ReplaceAll(s[1:end], "''", "'")
+// gemOS are the operating systems of Gem::Platform, in its order. A pattern without
+// a name has it in its first group; the group behind the name is the version.
+var gemOS = []struct {
+	pattern *regexp.Regexp
+	name    string
+}{
+	{regexp.MustCompile(`aix([0-9]+)?`), "aix"},
+	{regexp.MustCompile(`cygwin`), "cygwin"},
+	{regexp.MustCompile(`darwin([0-9]+)?`), "darwin"},
+	{regexp.MustCompile(`^macruby$`), "macruby"},
+	{regexp.MustCompile(`freebsd([0-9]+)?`), "freebsd"},
+	{regexp.MustCompile(`hpux([0-9]+)?`), "hpux"},
+	{regexp.MustCompile(`^j(?:ava|ruby)$`), "java"},
+	{regexp.MustCompile(`^java([0-9.]*)`), "java"},
+	{regexp.MustCompile(`^dalvik([0-9]+)?$`), "dalvik"},
+	{regexp.MustCompile(`^dotnet$`), "dotnet"},
+	{regexp.MustCompile(`^dotnet([0-9.]*)`), "dotnet"},
+	{regexp.MustCompile(`linux-?(\w+)?`), "linux"},
+	{regexp.MustCompile(`mingw32`), "mingw32"},
+	{regexp.MustCompile(`mingw-?(\w+)?`), "mingw"},
+	{regexp.MustCompile(`(mswin[0-9]+)(?:_([0-9]+))?`), ""},
+	{regexp.MustCompile(`netbsdelf`), "netbsdelf"},
+	{regexp.MustCompile(`openbsd([0-9]+\.[0-9]+)?`), "openbsd"},
+	{regexp.MustCompile(`bitrig([0-9]+\.[0-9]+)?`), "bitrig"},
+	{regexp.MustCompile(`solaris([0-9]+\.[0-9]+)?`), "solaris"},
+	{regexp.MustCompile(`^(\w+_platform)([0-9]+)?`), ""},
+}
+
+var (
+	gemDigit      = regexp.MustCompile(`[0-9]`)
+	gemX86        = regexp.MustCompile(`i[0-9]86`)
+	gemOSVersion  = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+)?$`)
+	gemIsX86Alone = regexp.MustCompile(`32$`)
+)
+
+// platform splits a platform into cpu, os and version, as Gem::Platform.new does.
+// RubyGems before 3.4 drops a version that begins with gnu, as in x86_64-linux-gnu.
+func platform(s string, gnu bool) []string {
+	part := strings.Split(strings.TrimRight(s, "-"), "-")
+	if n := len(part); n > 2 && !gemDigit.MatchString(part[n-1]) {
+		part = append(part[:n-2:n-2], part[n-2]+"-"+part[n-1])
+	}
+	cpu, part := part[0], part[1:]
+	if gemX86.MatchString(cpu) {
+		cpu = "x86"
+	}
+	if len(part) == 2 && gemOSVersion.MatchString(part[1]) {
+		return []string{cpu, part[0], part[1]}
+	}
+	var out []string
+	os := cpu // a lone part is the system, such as java
+	if len(part) > 0 {
+		out, os = []string{cpu}, part[0]
+	}
+	for _, known := range gemOS {
+		m := known.pattern.FindStringSubmatch(os)
+		if m == nil {
+			continue
 		}
-	}
-	if len(s) >= 2 && s[0] == '"' {
-		if end := strings.LastIndexByte(s, '"'); end > 0 {
-			return strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\n`, "\n").Replace(s[1:end])
+		name, m := known.name, m[1:]
+		if name == "" {
+			if name, m = m[0], m[1:]; len(out) == 0 && gemIsX86Alone.MatchString(name) && strings.HasPrefix(name, "mswin") {
+				out = []string{"x86"}
+			}
 		}
+		out = append(out, name)
+		if len(m) > 0 && m[0] != "" && (gnu || name != "linux" || !strings.HasPrefix(m[0], "gnu")) {
+			out = append(out, m[0])
+		}
+		return out
 	}
-	if i := strings.Index(s, " #"); i >= 0 {
-		s = strings.TrimSpace(s[:i])
-	}
-	if s == "~" || s == "null" {
-		return ""
-	}
-	return s
+	return append(out, "unknown")
 }

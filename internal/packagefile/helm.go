@@ -1,9 +1,20 @@
 package packagefile
 
-import "io"
+import (
+	"io"
+	"regexp"
+)
 
 // inHelm is where a Helm chart's metadata lies: in the chart's own folder.
 const inHelm = "*/Chart.yaml"
+
+var (
+	helmName    = regexp.MustCompile(`(?m)^["']?name["']?[ \t]*:[ \t]*[^ \t\r\n#]`)
+	helmVersion = regexp.MustCompile(`(?m)^["']?version["']?[ \t]*:[ \t]*[^ \t\r\n#]`)
+)
+
+// looksHelm reports whether b is a Chart.yaml with any name and version.
+func looksHelm(b []byte) bool { return helmName.Match(b) && helmVersion.Match(b) }
 
 // readHelm reads Chart.yaml of a packaged Helm chart.
 func readHelm(r io.ReaderAt, size int64) (Info, bool) {
@@ -14,9 +25,16 @@ func readHelm(r io.ReaderAt, size int64) (Info, bool) {
 	return helmInfo(b)
 }
 
+// helmInfo reads a name and a version that Helm, and any other reader of YAML,
+// takes for just this text. Helm reads `version: 1.10` as the number 1.1.
 func helmInfo(b []byte) (Info, bool) {
-	y := parseYAML(b)
-	info := Info{Name: y.scalar("name"), Version: y.scalar("version"), Description: y.scalar("description")}
+	y, ok := parseYAML(b)
+	if !ok {
+		return Info{}, false
+	}
+	name, nameOK := y.get("name").str()
+	version, versionOK := y.get("version").version()
+	info := Info{Name: name, Version: version, Description: y.get("description").text()}
 	info.Summary = info.Description
-	return info, info.Name != "" && info.Version != ""
+	return info, nameOK && versionOK && validPart(name) && validPart(version)
 }

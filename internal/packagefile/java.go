@@ -1,21 +1,28 @@
 package packagefile
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/xml"
+	"errors"
+	"fmt"
 	"io"
 	"path"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
-// pom is what is read of a Maven pom.xml.
+// pom is what is read of a Maven pom.xml. Maven refuses an element that occurs twice.
 type pom struct {
 	XMLName      xml.Name        `xml:"project"`
-	GroupID      string          `xml:"groupId"`
-	ArtifactID   string          `xml:"artifactId"`
-	Version      string          `xml:"version"`
-	ParentGroup  string          `xml:"parent>groupId"`
-	ParentVer    string          `xml:"parent>version"`
+	GroupID      []string        `xml:"groupId"`
+	ArtifactID   []string        `xml:"artifactId"`
+	Version      []string        `xml:"version"`
+	ParentGroup  []string        `xml:"parent>groupId"`
+	ParentVer    []string        `xml:"parent>version"`
 	Dependencies []pomDependency `xml:"dependencies>dependency"`
 }
 
@@ -41,27 +48,33 @@ func readJava(base string, r io.ReaderAt, size int64) (Info, bool) {
 	if !ok {
 		return Info{}, false
 	}
+	files := map[string][]byte{}
 	var found []Info
 	unpacked := 0
 	for _, f := range z.File {
-		if ok, _ := path.Match("META-INF/maven/*/*/pom.properties", f.Name); !ok {
+		if ok, _ := path.Match("META-INF/maven/*/*/pom.*", f.Name); !ok {
 			continue
 		}
 		b, ok := readZipFile(f)
-		if unpacked += len(b); !ok || unpacked > maxMetadata {
+		if unpacked += len(b); !ok || unpacked > maxMetadata || files[f.Name] != nil {
 			return Info{}, false
 		}
-		p := properties(b)
-		info := Info{Group: p["groupId"], Name: p["artifactId"], Version: p["version"]}
-		if !validPart(info.Group) || !validPart(info.Name) || !validPart(info.Version) {
+		files[f.Name] = b
+		if path.Base(f.Name) != "pom.properties" {
 			continue
+		}
+		p, ok := properties(b)
+		info := Info{Group: p["groupId"], Name: p["artifactId"], Version: p["version"]}
+		if !ok || !info.maven() || path.Dir(f.Name) != info.mavenFolder() {
+			return Info{}, false // it may be the archive's own
 		}
 		found = append(found, info)
 	}
 	if len(found) > 1 {
 		var named []Info
 		for _, info := range found {
-			if strings.HasPrefix(base, info.Name+"-"+info.Version) {
+			rest, ok := strings.CutPrefix(base, info.Name+"-"+info.Version)
+			if ok && (rest == "" || rest[0] == '-' || rest == path.Ext(base)) {
 				named = append(named, info)
 			}
 		}
@@ -70,42 +83,182 @@ func readJava(base string, r io.ReaderAt, size int64) (Info, bool) {
 	if len(found) != 1 {
 		return Info{}, false
 	}
-	info := found[0]
-	dir := "META-INF/maven/" + info.Group + "/" + info.Name
-	for _, f := range z.File {
-		if f.Name == dir+"/pom.xml" {
-			if b, ok := readZipFile(f); ok {
-				more, _ := pomInfo(b)
-				info.Dependencies = more.Dependencies
-			}
-		}
-	}
-	return info, true
+	more, _ := pomInfo(files[found[0].mavenFolder()+"/pom.xml"])
+	found[0].Dependencies = more.Dependencies
+	return found[0], true
 }
 
-// properties reads key=value lines of a Java properties file.
-func properties(b []byte) map[string]string {
-	p := map[string]string{}
-	for line := range strings.SplitSeq(string(b), "\n") {
-		line = strings.TrimSpace(line)
+func (i Info) mavenFolder() string { return "META-INF/maven/" + i.Group + "/" + i.Name }
+
+var (
+	mavenID      = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+	mavenVersion = regexp.MustCompile(`^[A-Za-z0-9_.+~-]+$`)
+)
+
+// maven reports whether the coordinates are some that Maven takes as they are: with
+// no property, such as ${revision}, in them.
+func (i Info) maven() bool {
+	return mavenID.MatchString(i.Group) && mavenID.MatchString(i.Name) && mavenVersion.MatchString(i.Version) &&
+		validPart(i.Group) && validPart(i.Name) && validPart(i.Version)
+}
+
+// properties reads a Java properties file, in ISO 8859-1, as java.util.Properties
+// does. ok is false if an escape in it is malformed.
+func properties(b []byte) (p map[string]string, ok bool) {
+	p = map[string]string{}
+	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(latin1(b)), "\n")
+	const space = " \t\f"
+	for n := 0; n < len(lines); n++ {
+		line := strings.TrimLeft(lines[n], space)
 		if line == "" || line[0] == '#' || line[0] == '!' {
 			continue
 		}
-		key, value, _ := strings.Cut(line, "=")
-		p[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		var whole strings.Builder
+		for ; oddBackslashes(line); line = strings.TrimLeft(lines[n], space) {
+			whole.WriteString(line[:len(line)-1])
+			if n++; n == len(lines) {
+				line = ""
+				break
+			}
+		}
+		whole.WriteString(line)
+		text := whole.String()
+		end := propertyKey.FindStringIndex(text)[1]
+		key, keyOK := unescape(text[:end])
+		rest := strings.TrimLeft(text[end:], space)
+		if rest != "" && (rest[0] == '=' || rest[0] == ':') {
+			rest = strings.TrimLeft(rest[1:], space)
+		}
+		value, valueOK := unescape(rest)
+		if !keyOK || !valueOK {
+			return nil, false
+		}
+		p[key] = value
 	}
-	return p
+	return p, true
+}
+
+var propertyKey = regexp.MustCompile(`^(?:\\.|[^\\=: \t\f])*`)
+
+// unescape undoes the escapes of a properties file.
+func unescape(s string) (string, bool) {
+	if !strings.Contains(s, `\`) {
+		return s, true
+	}
+	var units []uint16
+	for text := []rune(s); len(text) > 0; text = text[1:] {
+		c := text[0]
+		if c == '\\' && len(text) > 1 {
+			text = text[1:]
+			c = text[0]
+			switch c {
+			case 't':
+				c = '\t'
+			case 'n':
+				c = '\n'
+			case 'r':
+				c = '\r'
+			case 'f':
+				c = '\f'
+			case 'u':
+				n, err := strconv.ParseUint(string(text[1:min(5, len(text))]), 16, 16)
+				if err != nil || len(text) < 5 {
+					return "", false
+				}
+				c, text = rune(n), text[4:]
+			}
+		}
+		units = append(units, uint16(c))
+	}
+	return string(utf16.Decode(units)), true
+}
+
+// latin1 reads ISO 8859-1.
+func latin1(b []byte) string {
+	text := make([]rune, len(b))
+	for i, c := range b {
+		text[i] = rune(c)
+	}
+	return string(text)
+}
+
+// fromUTF16 returns text in UTF-8. b begins with a byte order mark.
+func fromUTF16(b []byte) []byte {
+	big := b[0] == 0xfe
+	units := make([]uint16, 0, len(b)/2)
+	for b = b[2:]; len(b) > 1; b = b[2:] {
+		if big {
+			units = append(units, uint16(b[0])<<8|uint16(b[1]))
+		} else {
+			units = append(units, uint16(b[1])<<8|uint16(b[0]))
+		}
+	}
+	return []byte(string(utf16.Decode(units)))
+}
+
+// decodeXML decodes a whole document in UTF-8, UTF-16, ISO 8859-1 or US-ASCII.
+func decodeXML(b []byte, v any) error {
+	wide := bytes.HasPrefix(b, []byte("\xfe\xff")) || bytes.HasPrefix(b, []byte("\xff\xfe"))
+	text := bytes.TrimPrefix(b, bom)
+	marked := wide || len(text) != len(b)
+	if wide {
+		text = fromUTF16(b)
+	}
+	d := xml.NewDecoder(bytes.NewReader(text))
+	d.CharsetReader = func(charset string, r io.Reader) (io.Reader, error) {
+		switch name := strings.ToUpper(charset); {
+		case wide && strings.HasPrefix(name, "UTF-16"):
+			return r, nil
+		case !marked && (name == "ISO-8859-1" || name == "US-ASCII"):
+			rest, err := io.ReadAll(r)
+			return strings.NewReader(latin1(rest)), err
+		}
+		return nil, fmt.Errorf("packagefile: the encoding %q is not read", charset)
+	}
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	for {
+		switch token, err := d.Token(); token := token.(type) {
+		case xml.Comment, xml.ProcInst:
+		case xml.CharData:
+			if len(bytes.TrimSpace(token)) > 0 {
+				return errors.New("packagefile: there is text behind the document")
+			}
+		default:
+			if err == io.EOF {
+				return nil
+			}
+			return cmp.Or(err, errors.New("packagefile: there are two documents"))
+		}
+	}
+}
+
+// single returns the text of an element that may occur once, trimmed.
+func single(all []string) (string, bool) {
+	if len(all) == 0 {
+		return "", true
+	}
+	text := strings.TrimSpace(all[0])
+	return text, len(all) == 1 && text != "" && utf8.ValidString(text)
 }
 
 func pomInfo(b []byte) (Info, bool) {
 	var p pom
-	if xml.Unmarshal(b, &p) != nil {
+	if decodeXML(b, &p) != nil {
 		return Info{}, false
 	}
+	ok := true
+	one := func(all []string) string {
+		text, once := single(all)
+		ok = ok && once
+		return text
+	}
+	group, version, artifact := one(p.GroupID), one(p.Version), one(p.ArtifactID)
 	info := Info{
-		Group:   strings.TrimSpace(cmp.Or(p.GroupID, p.ParentGroup)),
-		Name:    strings.TrimSpace(p.ArtifactID),
-		Version: strings.TrimSpace(cmp.Or(p.Version, p.ParentVer)),
+		Group:   cmp.Or(group, one(p.ParentGroup)),
+		Name:    artifact,
+		Version: cmp.Or(version, one(p.ParentVer)),
 	}
 	for _, d := range p.Dependencies {
 		context := cmp.Or(strings.TrimSpace(d.Scope), "compile")
@@ -122,5 +275,5 @@ func pomInfo(b []byte) (Info, bool) {
 		}
 		info.Dependencies[at].Dependencies = append(info.Dependencies[at].Dependencies, text)
 	}
-	return info, validPart(info.Group) && validPart(info.Name) && validPart(info.Version)
+	return info, ok && info.maven()
 }

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"compress/bzip2"
 	"compress/gzip"
 	"errors"
@@ -33,6 +34,9 @@ const (
 	maxEntries = 200_000
 )
 
+// bom is the byte order mark that some editors put before UTF-8.
+var bom = []byte("\ufeff")
+
 var errLimit = errors.New("packagefile: more data than a package's metadata should take")
 
 // readBounded reads all of r, up to maxMetadata.
@@ -53,11 +57,25 @@ func readAll(r io.ReaderAt, size int64) ([]byte, bool) {
 	return b, err == nil
 }
 
-// findInTar returns the first file of a tar archive that matches the pattern
-// of path.Match. What lies between isn't read.
+// findInTar returns the file of a tar archive that matches the pattern of
+// path.Match. What lies between isn't read.
 func findInTar(r io.ReaderAt, size int64, pattern string) ([]byte, bool) {
-	b := scanTar(io.NewSectionReader(&budget{r, nearFront}, 0, size), pattern)[0]
-	return b, b != nil
+	const end = 512 // of zeros, twice
+	if size < end || strings.Trim(tail(r, size, end), "\x00") != "" {
+		return nil, false // cut off
+	}
+	front := &budget{r, nearFront}
+	found, err := scanTar(io.NewSectionReader(front, 0, size), true, pattern)
+	return found[0], found[0] != nil && (err == nil || front.left < 0)
+}
+
+// tail returns the last n bytes of r.
+func tail(r io.ReaderAt, size int64, n int) string {
+	b := make([]byte, n)
+	if read, _ := r.ReadAt(b, size-int64(n)); read < n {
+		return "?"
+	}
+	return string(b)
 }
 
 // findInTarGz is findInTar on a gzipped archive.
@@ -69,20 +87,36 @@ func findInTarGz(r io.ReaderAt, size int64, pattern string) ([]byte, bool) {
 // findInTarBz2 is findInTar on an archive packed with bzip2.
 func findInTarBz2(r io.ReaderAt, size int64, pattern string) ([]byte, bool) {
 	z := bzip2.NewReader(io.NewSectionReader(r, 0, min(size, maxUnpacked)))
-	b := scanTar(io.LimitReader(z, maxUnpackedBzip2), pattern)[0]
-	return b, b != nil
+	found, _ := scanTar(io.LimitReader(z, maxUnpackedBzip2), false, pattern)
+	return found[0], found[0] != nil
 }
 
 // scanTarGz is scanTar on a gzipped archive: near its front, and unless what is
-// found there is enough, further in.
+// found there is enough, further in. A small archive is read to its end: one that
+// is cut off or damaged holds nothing.
 func scanTarGz(r io.ReaderAt, size int64, enough func(found [][]byte) bool, patterns ...string) (found [][]byte) {
+	none := make([][]byte, len(patterns))
+	if size <= nearFront {
+		z, err := gzip.NewReader(io.NewSectionReader(r, 0, size))
+		if err != nil {
+			return none
+		}
+		unpacked := &io.LimitedReader{R: z, N: maxUnpacked}
+		found, err := scanTar(unpacked, true, patterns...)
+		if err == nil {
+			_, err = io.Copy(io.Discard, unpacked)
+		}
+		if err != nil && unpacked.N > 0 && !errors.Is(err, gzip.ErrHeader) { // which is padding behind the archive
+			return none
+		}
+		return found
+	}
 	for _, limit := range []int64{nearFront, maxUnpacked} {
-		found = make([][]byte, len(patterns))
 		z, err := gzip.NewReader(io.NewSectionReader(r, 0, min(size, limit)))
 		if err != nil {
-			break
+			return none
 		}
-		found = scanTar(io.LimitReader(z, limit), patterns...)
+		found, _ = scanTar(io.LimitReader(z, limit), false, patterns...)
 		if enough(found) {
 			break
 		}
@@ -90,37 +124,47 @@ func scanTarGz(r io.ReaderAt, size int64, enough func(found [][]byte) bool, patt
 	return found
 }
 
-// scanTar goes through a tar archive once and returns, for each pattern, the
-// first file that matches it, or nil. The caller bounds r.
-func scanTar(r io.Reader, patterns ...string) [][]byte {
-	found := make([][]byte, len(patterns))
-	tr := tar.NewReader(r)
+// scanTar goes through a tar archive once and returns, for each pattern, the file
+// that matches it, or nil. With all it goes to the end, the error tells whether the
+// archive is whole, and a pattern that several files match finds nothing: which of
+// them counts is not certain. Without, the first counts. The caller bounds r.
+func scanTar(r io.Reader, all bool, patterns ...string) (found [][]byte, err error) {
+	found = make([][]byte, len(patterns))
+	matches := make([]int, len(patterns))
 	missing := len(patterns)
-	for range maxEntries {
+	tr := tar.NewReader(r)
+	for entries := 0; all || missing > 0; entries++ {
 		h, err := tr.Next()
-		if err != nil {
+		if err == io.EOF {
 			break
+		}
+		if err != nil || entries == maxEntries {
+			return found, cmp.Or(err, errLimit)
 		}
 		if h.Typeflag != tar.TypeReg {
 			continue
 		}
 		name := strings.TrimPrefix(h.Name, "./")
 		for i, pattern := range patterns {
-			if ok, _ := path.Match(pattern, name); !ok || found[i] != nil {
+			if ok, _ := path.Match(pattern, name); !ok {
 				continue
 			}
-			b, err := readBounded(tr)
-			if err != nil {
-				return found
+			if matches[i]++; matches[i] > 1 {
+				continue
 			}
-			found[i] = b
+			if found[i], err = readBounded(tr); err != nil {
+				found[i] = nil
+				return found, err
+			}
 			missing--
 		}
-		if missing == 0 {
-			break
+	}
+	for i, n := range matches {
+		if all && n > 1 {
+			found[i] = nil
 		}
 	}
-	return found
+	return found, nil
 }
 
 // gunzip returns the unpacked content of b, bounded.
@@ -173,17 +217,25 @@ func readZipFile(f *zip.File) ([]byte, bool) {
 	return b, err == nil
 }
 
-// findInZip returns the first file of a zip archive that matches the pattern
-// of path.Match.
-func findInZip(r io.ReaderAt, size int64, pattern string) ([]byte, bool) {
+// findInZip returns the only file of a zip archive that matches the pattern of
+// path.Match, and its name.
+func findInZip(r io.ReaderAt, size int64, pattern string) (name string, b []byte, ok bool) {
 	z, ok := openZip(r, size)
 	if !ok {
-		return nil, false
+		return "", nil, false
 	}
+	var found *zip.File
 	for _, f := range z.File {
 		if ok, _ := path.Match(pattern, f.Name); ok {
-			return readZipFile(f)
+			if found != nil {
+				return "", nil, false
+			}
+			found = f
 		}
 	}
-	return nil, false
+	if found == nil {
+		return "", nil, false
+	}
+	b, ok = readZipFile(found)
+	return found.Name, b, ok
 }

@@ -95,12 +95,12 @@ func TestRead_LargeFilesAreReadInPart(t *testing.T) {
 		read            bool // the content tells the name
 	}{
 		{"data behind control", Deb, "jake_1.0_all.deb", append(deb[:len(deb):len(deb)], arHeader("data.tar.xz", gib-int64(len(deb))-60)...), nil, few, true},
-		{"data before control", Deb, "jake_1.0_all.deb", append([]byte("!<arch>\n"), arHeader("odd", gib-8-60-int64(len(deb)-8))...), deb[8:], few, true},
+		{"data before control", Deb, "jake_1.0_all.deb", append(deb[:72:72], arHeader("_odd", gib-72-60-int64(len(deb)-72))...), deb[72:], few, true},
 		{"data alone", Deb, "jake_1.0_all.deb", append([]byte("!<arch>\n"), arHeader("data.tar.xz", gib-68)...), nil, few, false},
 		{"control.tar.gz without control", Deb, "jake_1.0_all.deb", bytes.Join([][]byte{[]byte("!<arch>\n"), arHeader("control.tar.gz", gib-68), unpackable}, nil), nil, maxUnpacked + few, false},
 		{"payload", RPM, "jake-1.0-1.noarch.rpm", pt.RPM("jake", "1.0", "1", "noarch"), nil, few, true},
 		{"hostile header", RPM, "jake-1.0-1.noarch.rpm", hostileRPM(), nil, 4 << 20, false},
-		{"data behind metadata", Gem, "jake-1.0.gem", append(pt.Tar(pt.File{Name: "metadata.gz", Content: string(pt.Gzip([]byte("name: jake\nversion:\n  version: 1.0\n")))})[:1024], tarHeader("data.tar.gz", gib-1536)...), nil, few, true},
+		{"data behind metadata", Gem, "jake-1.0.gem", append(pt.Tar(pt.File{Name: "metadata.gz", Content: string(pt.Gzip([]byte("--- !ruby/object:Gem::Specification\nname: jake\nversion:\n  version: '1.0'\n")))})[:1024], tarHeader("data.tar.gz", gib-1536)...), nil, few, true},
 		{"data before metadata", Gem, "jake-1.0.gem", tarHeader("data.tar.gz", gib-512-int64(len(pt.Gem("jake", "1.0")))), pt.Gem("jake", "1.0"), few, true},
 		{"self-extracting", Python, "jake-1.0-py3-none-any.whl", nil, pt.Wheel("jake", "1.0"), few, true},
 		{"no archive", Python, "jake-1.0-py3-none-any.whl", nil, nil, 2 * few, false},
@@ -145,7 +145,7 @@ func TestRead_MetadataBehindTheLimitIsNotUnpacked(t *testing.T) {
 		typ, name, metadata, content string
 	}{
 		{Node, "a-1.0.tgz", "package/package.json", `{"name":"b","version":"2.0"}`},
-		{Helm, "a-1.0.tgz", "b/Chart.yaml", "name: b\nversion: 2.0\n"},
+		{Helm, "a-1.0.tgz", "b/Chart.yaml", "name: b\nversion: '2.0'\n"},
 		{Python, "a-1.0.tar.gz", "b-2.0/PKG-INFO", pt.Metadata("b", "2.0")},
 		{Alpine, "a-1.0.apk", ".PKGINFO", "pkgname = b\npkgver = 2.0\n"},
 	} {

@@ -1,9 +1,11 @@
 package packagefile
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -21,51 +23,69 @@ func readNode(r io.ReaderAt, size int64) (Info, bool) {
 	return nodeInfo(b)
 }
 
+var (
+	nodeName    = regexp.MustCompile(`^(?:(@[A-Za-z0-9~-][A-Za-z0-9~._-]*)/)?([A-Za-z0-9~-][A-Za-z0-9~._-]*)$`)
+	nodeVersion = regexp.MustCompile(`^(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*(?:[-+][0-9A-Za-z.+-]+)?$`)
+)
+
+// nodeInfo reads package.json as npm does: a byte order mark is skipped, keys count
+// by case, and of a key that occurs twice the last counts. A name or version that
+// npm pack and npm publish spell differently, such as v1.0.0, is refused.
 func nodeInfo(b []byte) (Info, bool) {
-	var p struct {
-		Name, Version, Description string
-		License                    any
-		Dependencies               any `json:"dependencies"`
-		DevDependencies            any `json:"devDependencies"`
-		OptionalDependencies       any `json:"optionalDependencies"`
-		BundleDependencies         any `json:"bundleDependencies"`
-		PeerDependencies           any `json:"peerDependencies"`
-	}
-	if json.Unmarshal(b, &p) != nil {
+	var p map[string]json.RawMessage
+	if json.Unmarshal(bytes.TrimPrefix(b, bom), &p) != nil {
 		return Info{}, false
 	}
-	info := Info{Name: p.Name, Version: p.Version, Description: p.Description, Dependencies: []Dependency{}}
-	if strings.HasPrefix(p.Name, "@") {
-		scope, name, ok := strings.Cut(p.Name, "/")
-		if !ok || len(scope) < 2 || !validPart(scope) {
-			return Info{}, false
+	text := func(key string) (s string) {
+		if json.Unmarshal(p[key], &s) != nil {
+			return ""
 		}
-		info.Scope, info.Name = scope, name
+		return s
 	}
-	for _, kind := range []struct {
-		context string
-		list    any
-	}{
-		{"dependency", p.Dependencies},
-		{"devDependency", p.DevDependencies},
-		{"optionalDependency", p.OptionalDependencies},
-		{"bundleDependency", p.BundleDependencies},
-		{"peerDependency", p.PeerDependencies},
+	info := Info{Version: text("version"), Description: text("description"), Dependencies: []Dependency{}}
+	name := nodeName.FindStringSubmatch(text("name"))
+	if name == nil || !nodeVersion.MatchString(info.Version) {
+		return Info{}, false
+	}
+	info.Scope, info.Name = name[1], name[2]
+	for _, kind := range []struct{ context, key string }{
+		{"dependency", "dependencies"},
+		{"devDependency", "devDependencies"},
+		{"optionalDependency", "optionalDependencies"},
+		{"bundleDependency", "bundleDependencies"},
+		{"peerDependency", "peerDependencies"},
 	} {
-		var names []string
-		switch list := kind.list.(type) {
-		case map[string]any:
-			names = slices.Sorted(maps.Keys(list))
-		case []any:
-			for _, name := range list {
-				if s, ok := name.(string); ok {
-					names = append(names, s)
-				}
-			}
-		}
-		if len(names) > 0 {
+		if names := nodeNames(p[kind.key]); len(names) > 0 {
 			info.Dependencies = append(info.Dependencies, Dependency{kind.context, names})
 		}
 	}
-	return info, validPart(info.Name) && validPart(info.Version)
+	return info, validPart(info.Name) && validPart(info.Version) && !strings.HasPrefix(info.Scope, "@.")
+}
+
+// looksNode reports whether b is a package.json with any name and version.
+func looksNode(b []byte) bool {
+	var p map[string]json.RawMessage
+	var name, version string
+	return json.Unmarshal(bytes.TrimPrefix(b, bom), &p) == nil && json.Unmarshal(p["name"], &name) == nil &&
+		json.Unmarshal(p["version"], &version) == nil && name != "" && version != ""
+}
+
+// nodeNames returns the keys of an object, sorted, or the texts of an array.
+func nodeNames(b json.RawMessage) []string {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(b, &object) == nil {
+		return slices.Sorted(maps.Keys(object))
+	}
+	var array []json.RawMessage
+	if json.Unmarshal(b, &array) != nil {
+		return nil
+	}
+	var names []string
+	for _, item := range array {
+		var name string
+		if json.Unmarshal(item, &name) == nil && name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -7,12 +7,18 @@
 // the file or of what it unpacks to: see the limits in limits.go. Memory holds the
 // metadata alone. Nothing is extracted to disk.
 //
+// A manifest is read as the format's own tool reads it. What that tool refuses, and
+// what its readers disagree about, is not read: the name and version then come from
+// the file's name, and [Info] says so. So does an archive that is visibly cut off.
+// Real packages in testdata/real, with what their tools print of them, hold the
+// readers to this.
+//
 // What comes from where:
 //
 //	deb      control file of control.tar or control.tar.gz; with control.tar.xz or .zst: name_version_arch.deb
 //	dsc      the file itself, signed or not
 //	rpm      the header
-//	gem      name, version, platform, summary, licenses of metadata.gz; dependencies are not read
+//	gem      name, version, summary, licenses of metadata.gz, and the platform as RubyGems spells it in file names; dependencies are not read
 //	python   METADATA of a wheel, PKG-INFO of an sdist (.tar.gz, .tar.bz2, .tar, .zip) or egg, an .egg-info itself; else the file name
 //	node     package/package.json
 //	java     META-INF/maven/*/*/pom.properties (and its pom.xml), or a .pom; without one, name and version from the file name and no group
@@ -62,7 +68,7 @@ type Info struct {
 	Release string // deb and dsc: the Debian revision; rpm: the release
 	Epoch   int
 
-	Architecture string // dsc: a list, separated by spaces; gem: the platform, unless it is "ruby"
+	Architecture string // dsc: a list, separated by spaces; rpm: src or nosrc of a source package; gem: the platform, unless it is "ruby"
 	Scope        string // node: with its @
 	Group        string // java
 	Summary      string
@@ -71,8 +77,8 @@ type Info struct {
 	Dependencies []Dependency
 	SourceFiles  []SourceFile // dsc
 
-	// FromContent tells that the name and version were read in the package,
-	// not in the file's name.
+	// FromContent tells that all of the identity was read in the package, where it
+	// is certain, and not in the file's name.
 	FromContent bool
 }
 
@@ -190,14 +196,20 @@ func detectTarGz(base string, r io.ReaderAt, size int64) (Info, error) {
 	}, inNode, inHelm, inSdist)
 	var infos []Info
 	var types []string
-	for i, parser := range []struct {
+	for i, reader := range []struct {
 		typ   string
+		looks func([]byte) bool
 		parse func([]byte) (Info, bool)
-	}{{Node, nodeInfo}, {Helm, helmInfo}, {Python, pythonInfo}} {
-		if info, ok := parser.parse(found[i]); ok {
-			info.Type = parser.typ
-			infos, types = append(infos, info), append(types, parser.typ)
+	}{{Node, looksNode, nodeInfo}, {Helm, looksHelm, helmInfo}, {Python, looksPython, pythonInfo}} {
+		if !reader.looks(found[i]) {
+			continue
 		}
+		info, ok := reader.parse(found[i])
+		if !ok {
+			info = Info{} // its type is certain, and nothing else
+		}
+		info.Type = reader.typ
+		infos, types = append(infos, info), append(types, reader.typ)
 	}
 	if len(infos) == 1 {
 		return infos[0], nil
@@ -251,7 +263,7 @@ func readContent(base, typ string, r io.ReaderAt, size int64) (info Info, ok boo
 	case RPM:
 		info, ok = readRPM(r, size)
 	case Gem:
-		info, ok = readGem(r, size)
+		info, ok = readGem(base, r, size)
 	case Python:
 		info, ok = readPython(base, r, size)
 	case Node:

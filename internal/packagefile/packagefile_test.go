@@ -238,7 +238,7 @@ func TestRead_BombsAreBounded(t *testing.T) {
 		content   []byte
 	}{
 		{Node, "a-1.tgz", pt.TarGz(pt.File{Name: "package/package.json", Content: `{"name":"evil","version":"1","x":"` + huge + `"}`})},
-		{Gem, "a-1.0.gem", pt.Tar(pt.File{Name: "metadata.gz", Content: string(pt.Gzip([]byte("name: evil\nversion: 1\n" + huge)))})},
+		{Gem, "a-1.0.gem", pt.Tar(pt.File{Name: "metadata.gz", Content: string(pt.Gzip([]byte("--- !ruby/object:Gem::Specification\nname: evil\nversion:\n  version: '1'\n" + huge)))})},
 		{Java, "a-1.0.jar", pt.Zip(
 			pt.File{Name: "META-INF/maven/g/evil/pom.properties", Content: "groupId=g\nartifactId=evil\nversion=1\n"},
 			pt.File{Name: "META-INF/maven/g/a/pom.properties", Content: huge[1:]},

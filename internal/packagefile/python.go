@@ -2,6 +2,8 @@ package packagefile
 
 import (
 	"io"
+	"path"
+	"regexp"
 	"strings"
 )
 
@@ -14,9 +16,9 @@ func readPython(base string, r io.ReaderAt, size int64) (Info, bool) {
 	var ok bool
 	switch extension(strings.ToLower(base)) {
 	case ".whl":
-		b, ok = findInZip(r, size, "*.dist-info/METADATA")
+		return readWheel(r, size)
 	case ".egg":
-		b, ok = findInZip(r, size, "EGG-INFO/PKG-INFO")
+		_, b, ok = findInZip(r, size, "EGG-INFO/PKG-INFO")
 	case ".egg-info":
 		b, ok = readAll(r, size)
 	case ".tar.gz", ".tgz":
@@ -26,7 +28,7 @@ func readPython(base string, r io.ReaderAt, size int64) (Info, bool) {
 	case ".tar":
 		b, ok = findInTar(r, size, inSdist)
 	case ".zip":
-		b, ok = findInZip(r, size, inSdist)
+		_, b, ok = findInZip(r, size, inSdist)
 	}
 	if !ok {
 		return Info{}, false
@@ -34,14 +36,45 @@ func readPython(base string, r io.ReaderAt, size int64) (Info, bool) {
 	return pythonInfo(b)
 }
 
+// readWheel reads the METADATA of a wheel's only .dist-info folder. As pip does, it
+// refuses a folder of another name than the metadata's.
+func readWheel(r io.ReaderAt, size int64) (Info, bool) {
+	name, b, ok := findInZip(r, size, "*.dist-info/METADATA")
+	if !ok {
+		return Info{}, false
+	}
+	info, ok := pythonInfo(b)
+	folder := strings.TrimSuffix(path.Dir(name), ".dist-info")
+	return info, ok && strings.HasPrefix(pythonCanonical(folder), pythonCanonical(info.Name)+"-")
+}
+
+var (
+	pythonDashes  = regexp.MustCompile(`[-_.]+`)
+	pythonName    = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+	pythonVersion = regexp.MustCompile(`^[0-9A-Za-z.!+_-]+$`)
+)
+
+// pythonCanonical spells a name as PEP 503 does, to compare it.
+func pythonCanonical(name string) string {
+	return strings.ToLower(pythonDashes.ReplaceAllString(name, "-"))
+}
+
+// looksPython reports whether b is core metadata with any name and version.
+func looksPython(b []byte) bool {
+	f, _ := parseHeaders(b)
+	return f.get("metadata-version") != "" && f.get("name") != "" && f.get("version") != ""
+}
+
 func pythonInfo(b []byte) (Info, bool) {
-	f, body := parseFields(b)
-	if f.get("metadata-version") == "" {
+	f, body := parseHeaders(b)
+	name, nameOnce := f.once("name")
+	version, versionOnce := f.once("version")
+	if f.get("metadata-version") == "" || !nameOnce || !versionOnce {
 		return Info{}, false
 	}
 	info := Info{
-		Name:        f.get("name"),
-		Version:     f.get("version"),
+		Name:        name,
+		Version:     version,
 		Summary:     f.get("summary"),
 		Description: f.get("description"),
 	}
@@ -59,5 +92,5 @@ func pythonInfo(b []byte) (Info, bool) {
 			info.Dependencies = append(info.Dependencies, Dependency{kind.context, list})
 		}
 	}
-	return info, validPart(info.Name) && validPart(info.Version)
+	return info, pythonName.MatchString(name) && pythonVersion.MatchString(version) && validPart(name) && validPart(version)
 }

@@ -2,8 +2,12 @@ package packagefile
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"io"
+	"regexp"
+	"strings"
 )
 
 // The tags of an RPM header that are read, and the limits of a header. Only
@@ -21,7 +25,12 @@ const (
 	rpmRequireFlags   = 1048
 	rpmRequireName    = 1049
 	rpmRequireVersion = 1050
+	rpmNoSource       = 1051
+	rpmNoPatch        = 1052
 	rpmSourcePackage  = 1106
+
+	rpmSignedSHA256 = 273  // of the header, in hex
+	rpmSignedSize   = 1000 // of header and payload
 
 	rpmLeadSize   = 96
 	rpmMaxIndex   = 1 << 16
@@ -33,34 +42,41 @@ const (
 
 type rpmHeader struct {
 	r     io.ReaderAt
+	start int64 // where the header begins
 	store int64 // where values begin
 	size  int64 // the store's length
 	end   int64 // where the header ends
 	index map[uint32]rpmEntry
 }
 
-type rpmEntry struct{ kind, offset, count uint32 }
+type rpmEntry struct {
+	kind, offset, count uint32
+	twice               bool // the index has the tag more than once
+}
 
 // readRPM reads the header of an RPM package, source or binary: a lead, a
 // signature in the form of a header, padding to 8 bytes, and the header.
-func readRPM(r io.ReaderAt, size int64) (Info, bool) {
+func readRPM(r io.ReaderAt, total int64) (Info, bool) {
 	lead := head(r, 8)
 	if len(lead) < 8 || lead[:4] != "\xed\xab\xee\xdb" {
 		return Info{}, false
 	}
-	signature, ok := readRPMHeader(r, rpmLeadSize, size)
+	signature, ok := readRPMHeader(r, rpmLeadSize, total)
 	if !ok {
 		return Info{}, false
 	}
-	h, ok := readRPMHeader(r, (signature.end+7)&^7, size)
+	h, ok := readRPMHeader(r, (signature.end+7)&^7, total)
 	if !ok {
 		return Info{}, false
+	}
+	if size := signature.ints(rpmSignedSize); len(size) > 0 && int64(size[0]) > total-h.start || !h.intact(signature) {
+		return Info{}, false // cut off or damaged
 	}
 	info := Info{
-		Name:         h.text(rpmName),
-		Version:      h.text(rpmVersion),
-		Release:      h.text(rpmRelease),
-		Architecture: h.text(rpmArch),
+		Name:         h.only(rpmName),
+		Version:      h.only(rpmVersion),
+		Release:      h.only(rpmRelease),
+		Architecture: h.only(rpmArch),
 		Summary:      h.text(rpmSummary),
 		Description:  h.text(rpmDescription),
 	}
@@ -70,15 +86,26 @@ func readRPM(r io.ReaderAt, size int64) (Info, bool) {
 	if license := h.text(rpmLicense); license != "" {
 		info.Licenses = []string{license}
 	}
-	_, source := h.index[rpmSourcePackage]
-	if _, built := h.index[rpmSourceRPM]; source || (!built && lead[7] == 1) {
+	// A source package has the architecture that it was built on. rpmbuild names its
+	// file by src, or by nosrc if it leaves out a source.
+	_, binary := h.index[rpmSourceRPM]
+	if _, marked := h.index[rpmSourcePackage]; binary == (marked || lead[7] == 1) {
+		return Info{}, false // it says both
+	}
+	if !binary {
 		info.Architecture = "src"
+		_, noSource := h.index[rpmNoSource]
+		if _, noPatch := h.index[rpmNoPatch]; noSource || noPatch {
+			info.Architecture = "nosrc"
+		}
 	}
 	if list := h.requires(); len(list) > 0 {
 		info.Dependencies = []Dependency{{"requires", list}}
 	}
-	return info, validPart(info.Release) && validPart(info.Architecture)
+	return info, rpmText.MatchString(info.Name) && rpmText.MatchString(info.Version) && rpmText.MatchString(info.Release) && rpmText.MatchString(info.Architecture)
 }
+
+var rpmText = regexp.MustCompile(`^[A-Za-z0-9._+~^-]+$`)
 
 func readRPMHeader(r io.ReaderAt, offset, size int64) (*rpmHeader, bool) {
 	intro := make([]byte, 16)
@@ -87,7 +114,7 @@ func readRPMHeader(r io.ReaderAt, offset, size int64) (*rpmHeader, bool) {
 	}
 	entries := int64(binary.BigEndian.Uint32(intro[8:]))
 	store := int64(binary.BigEndian.Uint32(intro[12:]))
-	h := &rpmHeader{r: r, store: offset + 16 + 16*entries, size: store, index: map[uint32]rpmEntry{}}
+	h := &rpmHeader{r: r, start: offset, store: offset + 16 + 16*entries, size: store, index: map[uint32]rpmEntry{}}
 	h.end = h.store + store
 	if entries > rpmMaxIndex || store > rpmMaxStore || h.end > size {
 		return nil, false
@@ -97,7 +124,10 @@ func readRPMHeader(r io.ReaderAt, offset, size int64) (*rpmHeader, bool) {
 		return nil, false
 	}
 	for ; len(index) > 0; index = index[16:] {
-		h.index[binary.BigEndian.Uint32(index)] = rpmEntry{
+		tag := binary.BigEndian.Uint32(index)
+		_, twice := h.index[tag]
+		h.index[tag] = rpmEntry{
+			twice:  twice,
 			kind:   binary.BigEndian.Uint32(index[4:]),
 			offset: binary.BigEndian.Uint32(index[8:]),
 			count:  binary.BigEndian.Uint32(index[12:]),
@@ -144,6 +174,27 @@ func (h *rpmHeader) text(tag uint32) string {
 		return all[0]
 	}
 	return ""
+}
+
+// only returns the value of a STRING that the header has once.
+func (h *rpmHeader) only(tag uint32) string {
+	if e := h.index[tag]; e.kind != 6 || e.twice {
+		return ""
+	}
+	return h.text(tag)
+}
+
+// intact reports whether the header has the SHA-256 that its signature gives, if any.
+func (h *rpmHeader) intact(signature *rpmHeader) bool {
+	want := signature.text(rpmSignedSHA256)
+	if want == "" {
+		return true
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(h.r, h.start, h.end-h.start)); err != nil {
+		return false
+	}
+	return strings.EqualFold(want, hex.EncodeToString(sum.Sum(nil)))
 }
 
 // ints returns an INT32 (4) value.

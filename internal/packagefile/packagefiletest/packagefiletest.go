@@ -168,7 +168,7 @@ func rpmHeader(values ...rpmValue) []byte {
 
 // Gem returns a RubyGem.
 func Gem(name, version string) []byte {
-	metadata := fmt.Sprintf("--- !ruby/object:Gem::Specification\nname: %s\nversion: !ruby/object:Gem::Version\n  version: %s\nplatform: ruby\nauthors:\n- A\ndependencies:\n- !ruby/object:Gem::Dependency\n  name: rake\n  type: :runtime\ndescription: Tells things.\nlicenses:\n- MIT\nrubygems_version: 3.3.5\nsummary: 'the %s tool: small'\n", name, version, name)
+	metadata := fmt.Sprintf("--- !ruby/object:Gem::Specification\nname: %s\nversion: !ruby/object:Gem::Version\n  version: '%s'\nplatform: ruby\nauthors:\n- A\ndependencies:\n- !ruby/object:Gem::Dependency\n  name: rake\n  type: :runtime\ndescription: Tells things.\nlicenses:\n- MIT\nrubygems_version: 3.3.5\nsummary: 'the %s tool: small'\n", name, version, name)
 	return Tar(File{"metadata.gz", string(Gzip([]byte(metadata)))}, File{"data.tar.gz", string(TarGz())})
 }
 
@@ -225,7 +225,7 @@ func Alpine(name, version, arch string) []byte {
 // Helm returns a Helm chart.
 func Helm(name, version string) []byte {
 	return TarGz(
-		File{name + "/Chart.yaml", fmt.Sprintf("apiVersion: v2\nname: %s\ndescription: \"A chart: small\"\nversion: %s # of the chart\nappVersion: \"1.16.0\"\ndependencies:\n  - name: other\n    version: 9.9.9\n", name, version)},
+		File{name + "/Chart.yaml", fmt.Sprintf("apiVersion: v2\nname: %s\ndescription: \"A chart: small\"\nversion: \"%s\" # of the chart\nappVersion: \"1.16.0\"\ndependencies:\n  - name: other\n    version: 9.9.9\n", name, version)},
 		File{name + "/values.yaml", "a: 1\n"},
 		File{name + "/charts/other/Chart.yaml", "name: other\nversion: 9.9.9\n"},
 	)
