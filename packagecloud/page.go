@@ -82,17 +82,17 @@ func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string
 }
 
 // nextPage fetches the page that w is at.
-func nextPage[T any](ctx context.Context, w *walk) (page[T], error) {
+func nextPage[T any](ctx context.Context, w *walk) ([]T, error) {
 	if err := w.enter(ctx); err != nil {
 		return nil, err
 	}
-	items, r := page[T](nil), w.request
-	r.fits = func() bool { return items.fits(w.size()) }
+	items, r := page[T]{limit: w.size() + maxItems}, w.request
+	r.fits = items.fits
 	header, err := w.client.call(ctx, r, &items)
 	if err == nil {
 		err = w.read(header)
 	}
-	return items, err
+	return items.items, err
 }
 
 // walk is a way through the pages of a list, and what keeps a server from making
@@ -229,36 +229,42 @@ func (w *walk) complete() error {
 	return nil
 }
 
-// page is the elements of one; nil is no list.
-type page[T any] []T
-
-// fits reports whether p is a page of a list that was asked for n elements. Each
-// kind of element tells what is none; an odd one among others does no harm.
-func (p page[T]) fits(n int) bool {
-	if p == nil || len(p) > n+maxItems {
-		return false
-	}
-	none := func(item T) bool {
-		e, ok := any(&item).(interface{ isNone() bool })
-		return ok && e.isNone()
-	}
-	return len(p) == 0 || slices.ContainsFunc(p, func(item T) bool { return !none(item) })
+// page is the elements of one, of which there may be limit.
+type page[T any] struct {
+	items []T // nil is no list
+	limit int
 }
 
-// UnmarshalJSON decodes one element after the other, so that their number is
-// bounded before it costs memory.
+// fits reports whether p is a page of a list. Each kind of element tells what is
+// none; an odd one among others does no harm.
+func (p *page[T]) fits() bool {
+	for i := range p.items {
+		e, ok := any(&p.items[i]).(interface{ isNone() bool })
+		if !ok || !e.isNone() {
+			return true
+		}
+	}
+	return p.items != nil && len(p.items) == 0
+}
+
+// UnmarshalJSON decodes one element after the other: their number is bounded before
+// it costs memory.
 func (p *page[T]) UnmarshalJSON(data []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
+	p.items = nil
 	if start, err := decoder.Token(); err != nil || start != json.Delim('[') {
 		return err // null leaves it nil
 	}
-	*p = page[T]{}
+	p.items = []T{}
 	for decoder.More() {
+		if len(p.items) == p.limit {
+			return errors.New("packagecloud: a page has more elements than were asked for")
+		}
 		var item T
 		if err := decoder.Decode(&item); err != nil {
 			return err
 		}
-		*p = append(*p, item)
+		p.items = append(p.items, item)
 	}
 	return nil
 }

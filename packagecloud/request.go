@@ -1,10 +1,8 @@
 package packagecloud
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,9 +17,8 @@ import (
 )
 
 const (
-	maxTries  = 5
-	maxPause  = 30 * time.Second
-	maxAnswer = 32 << 20
+	maxTries = 5
+	maxPause = 30 * time.Second
 )
 
 // request is one call of the API.
@@ -124,8 +121,11 @@ func (c *Client) exchange(ctx context.Context, r request, out any) (http.Header,
 	}
 	resp := answer.Response
 	resp.Header.Set("Content-Type", answer.Secrets.Strike(resp.Header.Get("Content-Type"))) // for malformed
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, err := readAnswer(r, resp)
 	exchange.Drain(resp.Body)
+	if _, ok := errors.AsType[*answerError](err); ok {
+		return nil, err
+	}
 	if err != nil {
 		return nil, r.failure(answer, err)
 	}
@@ -197,49 +197,6 @@ func (r request) succeeded(answer *exchange.Answer) (*exchange.Answer, error) {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody+8<<10))
 	resp.Body.Close()
 	return nil, newError(r, answer, body)
-}
-
-func decodeAnswer(r request, answer *exchange.Answer, body []byte, out any) error {
-	if len(body) > maxAnswer {
-		return &answerError{r.method, r.endpoint, fmt.Sprintf("the answer is larger than %d MiB", maxAnswer>>20)}
-	}
-	// An unknown repository can come as a success whose body says otherwise.
-	if len(body) <= maxErrorBody && saysError(body) {
-		return newError(r, answer, body)
-	}
-	if out == nil { // nothing is awaited, and nothing else is a success
-		if body = bytes.TrimSpace(body); len(body) == 0 || len(body) <= maxEmpty && isEmptyObject(body) {
-			return nil
-		}
-		return malformed(r, answer.Response.Header)
-	}
-	if json.Unmarshal(body, out) != nil || r.fits != nil && !r.fits() {
-		// The decoder's text quotes the body.
-		return malformed(r, answer.Response.Header)
-	}
-	return nil
-}
-
-// maxEmpty is more white space than an empty object has inside.
-const maxEmpty = 1 << 10
-
-func isEmptyObject(body []byte) bool {
-	var members map[string]json.RawMessage
-	return json.Unmarshal(body, &members) == nil && members != nil && len(members) == 0
-}
-
-// saysError reports whether a body holds an error and nothing else.
-func saysError(body []byte) bool {
-	fields := parseFields(body, strings.Clone)
-	if len(fields["error"])+len(fields["errors"]) == 0 {
-		return false
-	}
-	for key := range fields {
-		if key != "error" && key != "errors" && key != "message" && key != "status" {
-			return false
-		}
-	}
-	return true
 }
 
 // answerError is a success that can't be believed.

@@ -1,11 +1,13 @@
 package packagecloud
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // The API gives the same field as text, number, null or "N/A", by type of
@@ -16,6 +18,10 @@ import (
 type text string
 
 func (t *text) UnmarshalJSON(data []byte) error {
+	if n := len(data); n > 1 && data[0] == '"' && bytes.IndexByte(data, '\\') < 0 && utf8.Valid(data) {
+		*t = text(data[1 : n-1]) // as it is, which is most often
+		return nil
+	}
 	var s string
 	if json.Unmarshal(data, &s) == nil {
 		*t = text(s)
