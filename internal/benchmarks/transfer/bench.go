@@ -21,7 +21,7 @@ import (
 )
 
 // jobs are what is compared, in the order of the turns.
-var jobs = []string{"bare-upload", "sdk-upload", "curl-upload", "bare-download", "sdk-download", "copy-download"}
+var jobs = []string{"bare-upload", "sdk-upload", "plain-upload", "curl-upload", "bare-download", "sdk-download", "copy-download"}
 
 const (
 	jobVariable = "TRANSFER_JOB"

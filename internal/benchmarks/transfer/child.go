@@ -24,8 +24,8 @@ func child(job string) error {
 	client := &http.Client{Transport: transport}
 	ctx := context.Background()
 	switch job {
-	case "bare-upload":
-		err = bareUpload(client)
+	case "bare-upload", "plain-upload":
+		err = bareUpload(client, job == "bare-upload")
 	case "bare-download", "copy-download":
 		err = bareDownload(client, job == "bare-download")
 	case "sdk-upload", "sdk-download":
@@ -58,8 +58,9 @@ func sdk(ctx context.Context, job string, client *http.Client) error {
 	return repo.DownloadFile(ctx, pkg, file+suffixSDK)
 }
 
-// bareUpload is the least that streams a multipart body.
-func bareUpload(client *http.Client) error {
+// bareUpload is the least that streams a multipart body, with a SHA-256 of the file
+// on the way if hashed.
+func bareUpload(client *http.Client, hashed bool) error {
 	f, err := os.Open(os.Getenv("TRANSFER_FILE"))
 	if err != nil {
 		return err
@@ -77,7 +78,11 @@ func bareUpload(client *http.Client) error {
 		return err
 	}
 	tail := "\r\n--" + w.Boundary() + "--\r\n"
-	body := io.MultiReader(strings.NewReader(head.String()), f, strings.NewReader(tail))
+	content := io.Reader(f)
+	if hashed {
+		content = io.TeeReader(f, sha256.New())
+	}
+	body := io.MultiReader(strings.NewReader(head.String()), content, strings.NewReader(tail))
 	req, err := http.NewRequest(http.MethodPost, os.Getenv("TRANSFER_URL")+"/api/v1/repos/acme/main/packages.json", body)
 	if err != nil {
 		return err
