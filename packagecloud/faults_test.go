@@ -417,7 +417,7 @@ func (row *fault) checkDisk(t *testing.T, s *scene) {
 
 // faults is the table.
 func faults() []*fault {
-	return slices.Concat(refusals(), breaks(), files(), downloads(), lists(), oddAnswers(), redirects(), departures())
+	return slices.Concat(refusals(), breaks(), mismatches(), files(), downloads(), lists(), oddAnswers(), redirects(), departures())
 }
 
 func TestFaults_AreInTheDocs(t *testing.T) {

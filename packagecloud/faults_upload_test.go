@@ -456,7 +456,8 @@ var changes = map[string]func(path string) error{
 		}
 		return err
 	},
-	"vanishes": os.Remove,
+	"vanishes":           os.Remove,
+	"is edited in place": func(path string) error { return editInPlace(path, 0) },
 }
 
 // files are the rows of what is wrong with the file, or with what is said of it.

@@ -206,6 +206,8 @@ func (b *formBody) readContent(c *Content, p []byte) (n int, done bool, err erro
 	if left > 0 {
 		n, err = b.current.Read(p[:min(int64(len(p)), left)])
 		b.offset += int64(n)
+		// Here, and not beside in a goroutine: meanwhile the system sends what it has
+		// buffered, and a second buffer would cost a copy of every byte.
 		b.hash.Write(p[:n])
 		if err == io.EOF && b.offset < c.Size {
 			return n, false, fmt.Errorf("%w: %s ended after %d of %d bytes", ErrContentChanged, c.Name, b.offset, c.Size)
