@@ -364,7 +364,7 @@ func breaks() []*fault {
 			do: func(s *scene) error {
 				return s.upload(packagecloud.Bytes(demo, []byte("content")), ifExists(packagecloud.Replace))
 			},
-			says: "nothing was replaced, since the content doesn't tell which package it holds", is: []error{packagecloud.ErrExists, packagecloud.ErrInvalid}, status: 422, requests: "GET 3, POST 1", stored: 1,
+			says: "nothing was replaced, since the content can't be read as a deb package", is: []error{packagecloud.ErrExists, packagecloud.ErrInvalid}, status: 422, requests: "GET 3, POST 1", stored: 1,
 		}, {
 			name: "the answer to a deletion gets lost", have: theirs, inject: []packagecloudtest.Fault{{Method: "DELETE", LoseAnswer: true}},
 			do:       func(s *scene) error { return s.repo.Delete(s.ctx, s.pkg) },

@@ -1,6 +1,7 @@
 package packagecloud_test
 
 import (
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -254,6 +255,37 @@ func TestReplace_RefusalAfterTheDeletionSaysThatTheOldOneIsGone(t *testing.T) {
 			f.stored(t, 0)
 		})
 	}
+}
+
+// Guarantee U3.
+func TestReplace_DecompressorTellsWhichDebIsInTheWay(t *testing.T) {
+	hook := map[string]func(io.Reader) (io.Reader, error){"xz": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }}
+	packed := func(section string) []byte { // with gzip, which stands for xz
+		control := packagefiletest.Control("demo", "1.0", "amd64", "Section: "+section)
+		return packagefiletest.Ar(
+			packagefiletest.File{Name: "debian-binary", Content: "2.0\n"},
+			packagefiletest.File{Name: "control.tar.xz", Content: string(packagefiletest.TarGz(packagefiletest.File{Name: "./control", Content: control}))},
+		)
+	}
+	const stale = "other_1.0_amd64.deb" // how the new build is called, and what another package is
+	f := setupServer(t, &packagecloudtest.Options{Strict: true, Decompressors: hook}, nil)
+	f.add(t, "ubuntu/jammy", demo, packed("old"))
+	f.add(t, "ubuntu/jammy", stale, packagefiletest.Deb("other", "1.0", "amd64"))
+	options := ifExists(packagecloud.Replace)
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(stale, packed("new")), options)
+	f.want(t, err, packagecloud.ErrExists)
+	if !strings.Contains(err.Error(), "packed with xz") || f.changes() != "POST" {
+		t.Errorf("the requests were %s: %v", f.changes(), err)
+	}
+	f.srv.ResetRequests()
+	options.Decompressors = hook
+	if pkg, err := f.repo.Upload(t.Context(), packagecloud.Bytes(stale, packed("new")), options); err != nil || pkg.Filename != demo {
+		t.Errorf("%+v, %v", pkg, err)
+	}
+	if f.changes() != "POST, DELETE, POST" {
+		t.Errorf("the requests were %s", f.changes())
+	}
+	f.stored(t, 2)
 }
 
 // The server names the archive by its coordinates, where its file is called otherwise.

@@ -74,6 +74,14 @@ type UploadOptions struct {
 	// SourceFiles are those that a .dsc names. Their names, sizes and checksums are
 	// compared with the .dsc before anything is sent; what differs is ErrInvalid.
 	SourceFiles []Content
+	// Decompressors look into what the standard library can't unpack: the control.tar.xz
+	// and control.tar.zst of a deb, which dpkg makes by default. The keys are "xz" and
+	// "zstd". A function returns a reader of the unpacked bytes of its argument; if that
+	// is an io.Closer, it is closed. At most 8 MiB are given to it and read of it. The
+	// module packagecloud/decompress has both. Without one such a deb is known by its
+	// file name alone, which Replace doesn't trust. They must be safe for concurrent
+	// use if uploads share them.
+	Decompressors map[string]func(io.Reader) (io.Reader, error)
 	// Progress is called as bytes are handed to the network, from one
 	// goroutine at a time and not after Upload has returned. It starts again at 0
 	// when a try is repeated. It must not block.
@@ -95,6 +103,7 @@ type upload struct {
 
 	looked    bool     // into the content, which may have told nothing
 	damaged   bool     // the content was looked into, and is no package of the type
+	packed    string   // the compression that hides what the content tells
 	told      bool     // what it is, by the content; else by the file's name
 	canonical []string // the names that the content tells, where the server gives it one
 	artifact  string   // of a Java archive: artifact-version, as its file should be called
@@ -195,14 +204,14 @@ func (u *upload) inspect(ctx context.Context) error {
 			at, u.looked = in, true
 		}
 	}
-	info, err := packagefile.Read(u.content.Name, u.options.Type, at, u.content.Size)
+	info, err := packagefile.Decompressors(u.options.Decompressors).Read(u.content.Name, u.options.Type, at, u.content.Size)
 	if err := watch.Err(); err != nil {
 		return err
 	}
 	if errors.Is(err, packagefile.ErrAmbiguous) {
 		return fmt.Errorf("packagecloud: %s: %s; set UploadOptions.Type: %w", u.content.Name, strings.TrimPrefix(err.Error(), "packagefile: "), ErrInvalid)
 	}
-	u.typ = info.Type
+	u.typ, u.packed = info.Type, info.Packed
 	if u.typ == packagefile.Java && u.options.Coordinates != "" && !coordinates.MatchString(u.options.Coordinates) {
 		return fmt.Errorf("packagecloud: UploadOptions.Coordinates is %q; it must have the three parts group:artifact:version, such as com.acme:demo:1.0: %w",
 			shorten(u.options.Coordinates, 200), ErrInvalid)

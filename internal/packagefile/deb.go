@@ -8,9 +8,9 @@ import (
 )
 
 // readDeb reads the control file of a Debian binary package: an ar archive of
-// debian-binary, control.tar[.gz] and data.tar (deb(5)). As dpkg-deb does, it skips
+// debian-binary, control.tar[.gz|.xz|.zst] and data.tar (deb(5)). As dpkg-deb does, it skips
 // members before control.tar whose names begin with an underscore.
-func readDeb(r io.ReaderAt, size int64) (Info, bool) {
+func (d Decompressors) readDeb(r io.ReaderAt, size int64) (Info, bool) {
 	members, ok := arMembers(r, size)
 	if !ok || members[0].name != "debian-binary" || head(members[0], 2) != "2." {
 		return Info{}, false
@@ -23,11 +23,25 @@ func readDeb(r io.ReaderAt, size int64) (Info, bool) {
 		case m.name == "control.tar.gz":
 			b, ok := findInTarGz(m, m.Size(), "control")
 			return debInfo(b, ok)
+		case m.name == "control.tar.xz":
+			return d.readControl("xz", m)
+		case m.name == "control.tar.zst":
+			return d.readControl("zstd", m)
 		case !strings.HasPrefix(m.name, "_"):
 			return Info{}, false
 		}
 	}
 	return Info{}, false
+}
+
+// readControl reads the control file of a control.tar that is packed with the named
+// compression.
+func (d Decompressors) readControl(compression string, m arMember) (Info, bool) {
+	if d[compression] == nil {
+		return Info{Packed: compression}, false
+	}
+	b, ok := d.findInTar(compression, m, m.Size(), "control")
+	return debInfo(b, ok)
 }
 
 type arMember struct {

@@ -15,7 +15,7 @@
 //
 // What comes from where:
 //
-//	deb      control file of control.tar or control.tar.gz; with control.tar.xz or .zst: name_version_arch.deb
+//	deb      control file of control.tar or control.tar.gz, and with [Decompressors] of .xz and .zst; else name_version_arch.deb
 //	dsc      the file itself, signed or not
 //	rpm      the header
 //	gem      name, version, summary, licenses of metadata.gz, and the platform as RubyGems spells it in file names; dependencies are not read
@@ -80,6 +80,10 @@ type Info struct {
 	// FromContent tells that all of the identity was read in the package, where it
 	// is certain, and not in the file's name.
 	FromContent bool
+
+	// Packed is the compression that hides the metadata, "xz" or "zstd", where
+	// there is no decompressor for it.
+	Packed string
 }
 
 // Dependency holds the dependencies of one kind, such as "depends".
@@ -226,6 +230,11 @@ func detectTarGz(base string, r io.ReaderAt, size int64) (Info, error) {
 // and FromContent is false; where that fails too, the error is ErrUnreadable.
 // Info has the type then too.
 func Read(name, typ string, r io.ReaderAt, size int64) (Info, error) {
+	return Decompressors(nil).Read(name, typ, r, size)
+}
+
+// Read is the function of that name, with decompressors.
+func (d Decompressors) Read(name, typ string, r io.ReaderAt, size int64) (Info, error) {
 	base := baseName(name)
 	var info Info
 	if typ == "" {
@@ -238,7 +247,7 @@ func Read(name, typ string, r io.ReaderAt, size int64) (Info, error) {
 	ok := info.Name != ""
 	if !ok {
 		var err error
-		if info, ok, err = readContent(base, typ, r, size); err != nil {
+		if info, ok, err = d.readContent(base, typ, r, size); err != nil {
 			return Info{Type: typ}, err
 		}
 	}
@@ -246,18 +255,20 @@ func Read(name, typ string, r io.ReaderAt, size int64) (Info, error) {
 		info.Type, info.FromContent = typ, true
 		return info, nil
 	}
+	packed := info.Packed
 	info, ok = fromName(base, typ)
+	info.Packed = packed
 	if !ok || (info.Release != "" && !validPart(info.Release)) {
-		return Info{Type: typ}, fmt.Errorf("%w (type %s, file %q)", ErrUnreadable, typ, base)
+		return Info{Type: typ, Packed: packed}, fmt.Errorf("%w (type %s, file %q)", ErrUnreadable, typ, base)
 	}
 	info.Type = typ
 	return info, nil
 }
 
-func readContent(base, typ string, r io.ReaderAt, size int64) (info Info, ok bool, err error) {
+func (d Decompressors) readContent(base, typ string, r io.ReaderAt, size int64) (info Info, ok bool, err error) {
 	switch typ {
 	case Deb:
-		info, ok = readDeb(r, size)
+		info, ok = d.readDeb(r, size)
 	case DSC:
 		info, ok = readDSC(r, size)
 	case RPM:

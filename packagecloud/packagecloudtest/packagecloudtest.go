@@ -36,8 +36,9 @@
 // The service names most packages by what is in them. This server reads what
 // the Go standard library can read:
 //
-//	deb      from control.tar or control.tar.gz. With control.tar.xz or
-//	         control.tar.zst from the file name: name_version_arch.deb
+//	deb      from control.tar or control.tar.gz; with [Options.Decompressors]
+//	         from control.tar.xz and control.tar.zst too, else from the file
+//	         name: name_version_arch.deb
 //	dsc      from the .dsc, signed or not; its source files are checked by
 //	         name, size and MD5
 //	rpm      from the header
@@ -145,6 +146,11 @@ type Options struct {
 	FlatMasterTokens bool
 	// Strict refuses, with 422, packages whose content can't be read.
 	Strict bool
+	// Decompressors look into debs whose control file is packed with "xz" or "zstd",
+	// the keys, as those of packagecloud.UploadOptions do; the module
+	// packagecloud/decompress has both. Without them such a deb is named by its file
+	// name, and refused if Strict is set.
+	Decompressors map[string]func(io.Reader) (io.Reader, error)
 	// Plan is what the owner's plan allows; see [Server.SetPlan].
 	Plan Plan
 	// LicenseKey is the key under which the server shows a made-up enterprise

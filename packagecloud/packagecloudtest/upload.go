@@ -175,7 +175,7 @@ func (s *Server) inspect(repo *repository, f *form) (*storedPackage, invalid) {
 		return nil, refusal
 	}
 	p.place = place
-	p.Info, err = packagefile.Read(f.main.name, typ, file, f.main.blob.size)
+	p.Info, err = packagefile.Decompressors(s.opts.Decompressors).Read(f.main.name, typ, file, f.main.blob.size)
 	coordinates := f.fields["package[coordinates]"]
 	if err != nil && (typ != packagefile.Java || coordinates == "") {
 		return nil, invalid{"package_file": {"could not be read: it is not a valid " + typ + " package"}}
