@@ -367,3 +367,33 @@ func TestUpload_LostAnswerIsComparedWithWhatWasSent(t *testing.T) {
 		t.Errorf("%d uploads: %+v, %v", transport.posts, pkg, err)
 	}
 }
+
+// What an earlier try may have done says nothing of what is stored now.
+func TestUpload_OtherContentAfterALostTryIsErrChecksum(t *testing.T) {
+	transport := &faulty{
+		post: func(n int, r *http.Request) (*http.Response, error) {
+			io.Copy(io.Discard, r.Body)
+			if n == 1 {
+				return nil, io.ErrUnexpectedEOF
+			}
+			return reply(r, 201, answer400(field("sha256sum", flipped(sums400["sha256sum"], -1)))), nil
+		},
+		get: empty,
+	}
+	client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
+	_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, content400), jammy)
+	if !errors.Is(err, packagecloud.ErrChecksum) || errors.Is(err, packagecloud.ErrUnknownOutcome) || transport.posts != 2 {
+		t.Errorf("%d uploads: %v", transport.posts, err)
+	}
+}
+
+func TestReplace_OtherContentInThePlaceOfTheOldIsSaid(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, []byte("old"))
+	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Skip: 1, ReadBody: true, Status: 201, ContentType: "application/json", Body: answer400(`,"size":"1"`)})
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
+	f.want(t, err, packagecloud.ErrChecksum)
+	if !strings.Contains(err.Error(), "the old "+demo+" was deleted, and what has its place is not the new one") || strings.Contains(err.Error(), "not arrived") {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -19,7 +19,7 @@
 //	distributions.go  list distributions, resolve their names
 //	packages.go       show, versions, delete, promote
 //	list.go           list and search packages
-//	upload.go         upload: content.go, multipart.go, resolve.go, exists.go
+//	upload.go         upload: content.go, multipart.go, believe.go, resolve.go, exists.go
 //	download.go       download and verify: downloadfile.go, syncing.go
 //
 // Below them, internal/exchange carries out one request: it authenticates, follows
