@@ -31,6 +31,14 @@ func AllowUnverified() DownloadOption {
 	return func(d *download) { d.allowUnverified = true }
 }
 
+// MaxBytes ends a download that has more than n bytes, with ErrTooLarge: before the
+// first byte where the server tells the size, else when n bytes are written. Without
+// it, and with an n of 0, a download has no limit. Then a server that doesn't tell the
+// size can send for ever.
+func MaxBytes(n int64) DownloadOption {
+	return func(d *download) { d.maxBytes = n }
+}
+
 // DownloadProgress calls f as bytes are written; total is 0 if it isn't known.
 // It must not block.
 func DownloadProgress(f func(received, total int64)) DownloadOption {
@@ -50,6 +58,7 @@ type download struct {
 	pkg             *Package
 	w               io.Writer
 	allowUnverified bool
+	maxBytes        int64 // 0 is no limit
 	progress        func(received, total int64)
 	readToken       tokensource.TokenSource
 	asReader        bool                    // with readToken
@@ -73,7 +82,7 @@ type download struct {
 // apart, Scope or Architecture, will do.
 //
 // Errors are ErrNoChecksum, before a byte is written or the rest after a cut;
-// ErrChecksum; an *[Error]; those of w; or those of the network and the context.
+// ErrChecksum; ErrTooLarge; an *[Error]; those of w; or those of the network and the context.
 func (r *Repository) Download(ctx context.Context, pkg *Package, w io.Writer, options ...DownloadOption) error {
 	if pkg == nil {
 		return errNilPackage
@@ -96,6 +105,9 @@ func (r *Repository) Download(ctx context.Context, pkg *Package, w io.Writer, op
 
 // prepare finds the checksum and the address.
 func (d *download) prepare(ctx context.Context, r *Repository) error {
+	if d.maxBytes < 0 {
+		return fmt.Errorf("packagecloud: MaxBytes is %d; it must not be negative, and 0 is no limit", d.maxBytes)
+	}
 	pkg := d.pkg
 	if pkg.DownloadURL.IsZero() {
 		found, err := r.find(ctx, pkg.Distribution, pkg.qualifiedName(), pkg.Architecture)
@@ -239,6 +251,9 @@ func (d *download) fetch(ctx context.Context) error {
 			d.etag = strongETag(resp.Header) // what w has is of this answer
 		}
 	}
+	if err == nil && d.maxBytes > 0 && d.total > d.maxBytes {
+		err = d.tooLarge()
+	}
 	if err == nil && d.want == "" && d.total == 0 && endsWithConnection(resp) {
 		return fmt.Errorf("%w: %s; nor does the answer say where it ends, so that a cut would go unnoticed; set the package's SHA256 or Size", ErrNoChecksum, d.name())
 	}
@@ -251,13 +266,17 @@ func (d *download) fetch(ctx context.Context) error {
 		err = errShort
 	}
 	if err != nil {
-		if _, ok := errors.AsType[*writeError](err); ok || ctx.Err() != nil || errors.Is(err, ErrChecksum) {
+		if _, ok := errors.AsType[*writeError](err); ok || ctx.Err() != nil || errors.Is(err, ErrChecksum) || errors.Is(err, ErrTooLarge) {
 			return fmt.Errorf("packagecloud: %s: %w", d.name(), err)
 		}
 		r.endpoint = "download of " + d.name()
 		return r.failure(answer, fmt.Errorf("%w after %d bytes: %w", errCut, d.written, err))
 	}
 	return nil
+}
+
+func (d *download) tooLarge() error {
+	return fmt.Errorf("%w: it may have %d bytes; raise MaxBytes, or leave it out, if so large a file is right", ErrTooLarge, d.maxBytes)
 }
 
 // endsWithConnection reports whether the end of an answer looks like a cut.
@@ -325,6 +344,9 @@ func (d *download) copy(body io.Reader) error {
 		n, err := body.Read(buf)
 		if d.total > 0 && int64(n) > d.total-d.written {
 			return fmt.Errorf("%w: it has %d bytes, but more came; download it again", ErrChecksum, d.total)
+		}
+		if d.maxBytes > 0 && int64(n) > d.maxBytes-d.written {
+			return d.tooLarge()
 		}
 		if n > 0 {
 			m, werr := d.w.Write(buf[:n])

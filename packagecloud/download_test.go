@@ -602,6 +602,63 @@ func TestDownload_WhatIsLargerThanItsSizeEndsAtOnce(t *testing.T) {
 	}
 }
 
+// Guarantee D2.
+func TestDownload_MaxBytesIsTheMostThatIsWritten(t *testing.T) {
+	const content = "0123456789"
+	for name, test := range map[string]struct {
+		max  int64
+		told bool // the server says how long the answer is
+		ok   bool
+	}{
+		"no limit":            {0, false, true},
+		"as many":             {10, false, true},
+		"as many, told":       {10, true, true},
+		"one more":            {9, false, false},
+		"one more, told":      {9, true, false},
+		"a negative limit":    {-1, true, false},
+		"far more than there": {1 << 40, false, true},
+	} {
+		requests := 0
+		c, client, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if requests++; !test.told {
+				w.(http.Flusher).Flush() // no Content-Length
+			}
+			io.WriteString(w, content)
+		})
+		pkg := described(t, ts.URL, content, false)
+		var b bytes.Buffer
+		err := client.Repository("acme", "main").Download(t.Context(), pkg, &b, packagecloud.AllowUnverified(), packagecloud.MaxBytes(test.max))
+		if c.clean(t, err); (err == nil) != test.ok || requests > 1 || test.ok && b.String() != content || int64(b.Len()) > max(test.max, 10) || test.told && !test.ok && b.Len() > 0 {
+			t.Errorf("%s: %d bytes after %d requests: %v", name, b.Len(), requests, err)
+		}
+		if !test.ok && test.max > 0 && !errors.Is(err, packagecloud.ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Guarantee D2.
+func TestDownload_MaxBytesEndsAnEndlessAnswer(t *testing.T) {
+	for _, file := range []bool{true, false} {
+		c, client, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				w.Write(big)
+			}
+		})
+		pkg, repo, path := described(t, ts.URL, "", true), client.Repository("acme", "main"), filepath.Join(t.TempDir(), "x")
+		var written int64
+		do := func() error { return repo.DownloadFile(t.Context(), pkg, path, packagecloud.MaxBytes(100_000)) }
+		if !file {
+			w := writer(func(p []byte) (int, error) { written += int64(len(p)); return len(p), nil })
+			do = func() error { return repo.Download(t.Context(), pkg, w, packagecloud.MaxBytes(100_000)) }
+		}
+		c.want(t, do(), packagecloud.ErrTooLarge)
+		if left := entries(t, filepath.Dir(path)); written > 100_000 || len(left) > 0 {
+			t.Errorf("%d bytes were written; %q are left", written, left)
+		}
+	}
+}
+
 func TestDownload_SizeOfASourcePackageCountsItsFiles(t *testing.T) {
 	const dsc = "Source: demo\nVersion: 1.0-1\nArchitecture: any\nFiles:\n 900150983cd24fb0d6963f7d28e17f72 3 demo_1.0.orig.tar.gz\n"
 	f := setup(t)

@@ -50,6 +50,8 @@ var (
 	// ErrChecksum: what was downloaded isn't what the server has, or the server
 	// says that it stored something else than what was uploaded.
 	ErrChecksum = errors.New("packagecloud: the checksum doesn't match")
+	// ErrTooLarge: a download has more bytes than MaxBytes allows.
+	ErrTooLarge = errors.New("packagecloud: the download is larger than MaxBytes allows")
 	// ErrListChanged: packages came or went while a list was read, so that
 	// some may be missing in it.
 	ErrListChanged = errors.New("packagecloud: the list changed while it was read")

@@ -129,6 +129,10 @@ func downloads() []*fault {
 			},
 			says: "the checksum doesn't match ... more came", is: []error{packagecloud.ErrChecksum}, requests: "GET 2",
 		}, {
+			name: "a download is larger than MaxBytes",
+			do:   func(s *scene) error { return s.fetch(packagecloud.MaxBytes(int64(len(big) / 2))) },
+			says: "larger than MaxBytes allows", is: []error{packagecloud.ErrTooLarge}, requests: "GET 2",
+		}, {
 			name: "the writer of a download fails: no space left",
 			do: func(s *scene) error {
 				return s.repo.Download(s.ctx, s.pkg, writer(func([]byte) (int, error) { return 0, syscall.ENOSPC }))

@@ -60,7 +60,7 @@ var named = map[string]error{
 	"ErrQuota": packagecloud.ErrQuota, "ErrPaymentRequired": packagecloud.ErrPaymentRequired, "ErrInvalid": packagecloud.ErrInvalid,
 	"ErrNotReplayable": packagecloud.ErrNotReplayable, "ErrContentChanged": packagecloud.ErrContentChanged,
 	"ErrUnknownOutcome": packagecloud.ErrUnknownOutcome, "ErrNoChecksum": packagecloud.ErrNoChecksum, "ErrChecksum": packagecloud.ErrChecksum,
-	"ErrListChanged": packagecloud.ErrListChanged, "ErrStalled": packagecloud.ErrStalled,
+	"ErrListChanged": packagecloud.ErrListChanged, "ErrTooLarge": packagecloud.ErrTooLarge, "ErrStalled": packagecloud.ErrStalled,
 	"context.Canceled": context.Canceled, "fs.ErrNotExist": fs.ErrNotExist, "syscall.ENOSPC": syscall.ENOSPC, "syscall.EFBIG": syscall.EFBIG,
 	"syscall.ECONNREFUSED": syscall.ECONNREFUSED,
 }
