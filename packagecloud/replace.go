@@ -86,6 +86,8 @@ func (u *upload) doubt(found []*Package) string {
 		return "the content can't be looked into, and the file's name may be another package's: use File, Bytes or ReaderAt" + byHand
 	case !u.told && u.typ == packagefile.Node:
 		return "the content doesn't tell its scope, so that the package of the file's name may be another's: mend the archive" + byHand
+	case !u.told && u.typ == packagefile.Gem:
+		return "the content doesn't tell for certain how RubyGems names it: mend the archive, or call the file as gem build does" + byHand
 	case u.packed != "":
 		return "the content is packed with " + u.packed + ", and the file's name may be another package's: set UploadOptions.Decompressors, which the module packagecloud/decompress has" + byHand
 	case u.damaged || !u.told && !keeps:
