@@ -20,6 +20,17 @@
 // caller's context. A caller whose context ends returns at once, and that doesn't
 // disturb the login.
 //
+// # The id
+//
+// It is the variable's alone, such as prod/packagecloud/token. A colon in it is
+// legal. Where Conjur has no such variable, these slips are ErrInvalid, so that no
+// chain goes on to another token:
+//
+//   - acme:variable:prod/token, with the account and the kind: give prod/token, and
+//     the account as an option
+//   - /prod/token or prod/token/: Conjur's ids have no slash at their ends
+//   - conjur:prod/token, with the scheme, and "prod/token", with quotes
+//
 // # Errors
 //
 // All are of type *tokensource.Error:
@@ -52,6 +63,7 @@
 //	settings.go   CONJUR_* and .conjurrc
 //	stored.go     what "conjur login" left in .netrc or a keyring
 //	value.go      JSON secrets
+//	slip.go       ids that were probably meant otherwise
 //	opener.go     Opener
 //
 // [conjurapi]: https://pkg.go.dev/github.com/cyberark/conjur-api-go/conjurapi
@@ -73,6 +85,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cyberark/conjur-api-go/conjurapi/response"
 
 	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/tokensource"
@@ -242,6 +256,11 @@ var looksLikeToken = regexp.MustCompile(`(?i)(^|[^0-9a-z])[0-9a-f]{48}([^0-9a-z]
 // Token reads the variable.
 func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 	data, err := s.read(ctx)
+	if f, ok := err.(*failure); ok && f.kind == tokensource.ErrNotFound {
+		if _, answered := errors.AsType[*response.ConjurError](f.cause()); answered && s.slip() != "" {
+			err = fail(tokensource.ErrInvalid, "Conjur answered 404, and "+s.slip(), f.cause())
+		}
+	}
 	if err != nil {
 		return tokensource.Token{}, s.wrap(err)
 	}
