@@ -9,8 +9,10 @@
 //	command:op%20read%20op://ci/packagecloud/token?timeout=10s
 //	command:bw%20get%20item%20packagecloud#password
 //
-// There are neither quotes nor escapes nor variables: what [New] can run and a
-// spec can't say is an argument that is empty or holds white space.
+// There are neither quotes nor escapes nor variables nor pipes, and a spec with words
+// that only a shell understands is refused. What needs a shell goes into a script.
+// What [New] can run and a spec can't say is such a word, and an argument that is
+// empty or holds white space.
 //
 // The arguments are shown in errors and logs, as part of the source's name. No
 // secret belongs there; other users of the machine can see it there too.
@@ -125,7 +127,8 @@ func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 }
 
 // String spells the source as package backends reads it, except that Env has no
-// spelling and that arguments with white space read as several.
+// spelling, that arguments with white space read as several, and that words for a
+// shell are refused there.
 func (s *Source) String() string {
 	spec := backends.Spec{Scheme: scheme, Name: strings.Join(s.argv, " "), Field: s.options.Field}
 	options := make(map[string]string)

@@ -16,7 +16,8 @@ const (
 
 // Opener lets package backends open command:PROGRAM%20ARGUMENTS. Its options are
 // timeout, such as 10s, and stderr=true for ShowStderr; the field is
-// Options.Field.
+// Options.Field. It refuses words that only a shell understands: | && ; > and
+// their kin, quotes, $NAME, ~/ and, as the first word, NAME=value.
 func Opener() backends.Opener {
 	return backends.Opener{Scheme: scheme, Open: func(s backends.Spec) (tokensource.TokenSource, error) {
 		if err := s.CheckOptions(timeoutOption, stderrOption); err != nil {
@@ -33,7 +34,11 @@ func Opener() backends.Opener {
 				return nil, s.OptionError(timeoutOption, "a timeout is a positive duration, such as 10s or 1m30s")
 			}
 		}
-		source, err := New(strings.Fields(s.Name), options)
+		words := strings.Fields(s.Name)
+		if flaw := shellFlaw(words); flaw != "" {
+			return nil, s.NameError(flaw)
+		}
+		source, err := New(words, options)
 		if err != nil {
 			return nil, err
 		}

@@ -14,7 +14,8 @@
 //	file:~/.packagecloud                              the CLI's file, with its URL
 //	file:$CREDENTIALS_DIRECTORY/packagecloud          a credential of systemd
 //
-// where "~/" is the home directory. No other variables are expanded.
+// where "~/" is the home directory. No other variables are expanded. A path has no
+// // at its beginning: file:///run/x is written file:/run/x.
 //
 //	file:        what it holds
 //	file.go      Source and its constructors
@@ -167,6 +168,9 @@ func (s *Source) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 // Token reads the file and returns the token in it. The kinds of its errors:
 //
 //   - [tokensource.ErrNotFound]: there is no such file.
+//   - [tokensource.ErrInvalid]: there is no such file, and its path has what is
+//     meant otherwise: $NAME, ${NAME}, %NAME%, ~/ or *, which nothing expands;
+//     quotes, white space or a slash at an end; a scheme; a # with a field.
 //   - [tokensource.ErrDenied]: this process may not read it.
 //   - [tokensource.ErrInvalid]: it isn't a regular file, is empty, is larger than
 //     1 MiB, has no such field or no usable token in it, or is open to others or

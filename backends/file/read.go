@@ -128,8 +128,11 @@ func (s *Source) remedy() string {
 }
 
 func (s *Source) openError(path string, err error) error {
+	missing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+	case missing && s.slip() != "":
+		return s.errorf(tokensource.ErrInvalid, nil, "there is no such file, and %s", s.slip())
+	case missing:
 		return s.errorf(tokensource.ErrNotFound, err, "there is no such file; %s, or correct the path", s.remedy())
 	case errors.Is(err, fs.ErrPermission):
 		return s.errorf(tokensource.ErrDenied, err, "this process may not read the file; let its user, and nobody else, read it")
