@@ -38,6 +38,10 @@ func WithBackends(openers ...backends.Opener) Option {
 // another server than PACKAGECLOUD_URL is refused when its token is asked for.
 // The source is cached. The environment is read now, the token at the first
 // request; that none is there yet is not an error of this function.
+//
+// A mistake in PACKAGECLOUD_TOKEN_SOURCE is an error of kind
+// [tokensource.ErrInvalid] that points at the place, and PACKAGECLOUD_TOKEN isn't
+// used instead. A variable that is empty counts as unset.
 func FromEnvironment(options ...Option) (*Client, error) {
 	cfg, err := apply(options)
 	if err != nil {
@@ -60,7 +64,11 @@ func environmentSource(cfg *config) (tokensource.TokenSource, error) {
 	}
 	if spec := os.Getenv(EnvTokenSource); spec != "" {
 		openers := append([]backends.Opener{env.Opener(), file.Opener()}, cfg.openers...)
-		return backends.Parse(spec, openers...)
+		source, err := backends.Parse(spec, openers...)
+		if e, ok := err.(*tokensource.Error); ok {
+			err = tokensource.NewError(EnvTokenSource, e.Kind, e.Message, e)
+		}
+		return source, err
 	}
 	if os.Getenv(EnvToken) != "" {
 		return env.New(EnvToken), nil

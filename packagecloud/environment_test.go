@@ -16,6 +16,8 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
+// Guarantee B8.
+// Guarantee C1.
 func TestFromEnvironment(t *testing.T) {
 	var got string
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -65,6 +67,27 @@ func TestFromEnvironment(t *testing.T) {
 		{name: "backend that isn't linked", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "memory:x"}, err: "memory"},
 		{name: "nothing", env: map[string]string{"PACKAGECLOUD_URL": ts.URL}, err: "set PACKAGECLOUD_TOKEN or PACKAGECLOUD_TOKEN_SOURCE, or write"},
 		{name: "bad file", file: `{"token":"user:` + fromFile + `"}`, err: "colon"},
+		{name: "spec in quotes", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": `"env:OTHER"`, "OTHER": fromSpec, "PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": ts.URL},
+			err: "PACKAGECLOUD_TOKEN_SOURCE: invalid: column 1: a quote"},
+		{name: "spec with a dollar sign", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "env:$OTHER,env:OLD", "OTHER": fromSpec, "OLD": fromVariable, "PACKAGECLOUD_URL": ts.URL},
+			err: "element 1 of 2, column 5: '$' is no part"},
+		{name: "spec with a semicolon", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "env:NONE;env:OLD,env:OLD", "OLD": fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "column 9: a ;"},
+		{name: "spec that is a URL", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "env://OTHER,env:OLD", "OLD": fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "column 5: a source is no URL"},
+		{name: "spec that is a name", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "PACKAGECLOUD_TOKEN", "PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "there is no scheme"},
+		{name: "spec that is blank", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": " ", "PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "a space"},
+		{name: "spec that is the token", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "there is no scheme"},
+		{name: "spec with the token", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "env:PACKAGECLOUD_TOKEN=" + fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "can't hold ="},
+		{name: "token in quotes", env: map[string]string{"PACKAGECLOUD_TOKEN": `"` + fromVariable + `"`, "PACKAGECLOUD_URL": ts.URL},
+			file: `{"url":"` + ts.URL + `","token":"` + fromFile + `"}`, err: "in quotes"},
+		{name: "token with a space", env: map[string]string{"PACKAGECLOUD_TOKEN": fromVariable + " ", "PACKAGECLOUD_URL": ts.URL},
+			file: `{"url":"` + ts.URL + `","token":"` + fromFile + `"}`, err: "white space"},
+		{name: "token that is blank", env: map[string]string{"PACKAGECLOUD_TOKEN": " ", "PACKAGECLOUD_URL": ts.URL},
+			file: `{"url":"` + ts.URL + `","token":"` + fromFile + `"}`, err: "white space"},
+		{name: "URL in quotes", env: map[string]string{"PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": `"` + ts.URL + `"`}, err: "from PACKAGECLOUD_URL"},
+		{name: "URL that is blank", env: map[string]string{"PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": " "}, err: "from PACKAGECLOUD_URL"},
+		{name: "URL with a space", env: map[string]string{"PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": "https://pack ages.io"}, err: "from PACKAGECLOUD_URL"},
+		{name: "URL with another scheme", env: map[string]string{"PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": "env:URL"}, err: "from PACKAGECLOUD_URL"},
+		{name: "URL that isn't expanded", env: map[string]string{"PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": "https://$HOST"}, err: "from PACKAGECLOUD_URL"},
 		{name: "bad URL", env: map[string]string{"PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": "packagecloud.io"}, err: "https://"},
 		{name: "bad token", env: map[string]string{"PACKAGECLOUD_TOKEN": "user:" + fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "colon"},
 	} {
