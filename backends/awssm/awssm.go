@@ -31,6 +31,22 @@
 // secretsmanager:PutSecretValue, secretsmanager:UpdateSecretVersionStage and,
 // for such a key, kms:GenerateDataKey.
 //
+// # Names
+//
+// A secret is named by its name or its ARN, whole or without the hyphen and the six
+// characters at its end. What AWS can't have is [tokensource.ErrInvalid] at once, so
+// that no chain goes on to another token because of it:
+//
+//	awssm://prod/packagecloud               awssm:prod/packagecloud
+//	awssm:prod/packagecloud:token           awssm:prod/packagecloud#token
+//	awssm:arn:...:secret:NAME:token::       awssm:arn:...:secret:NAME#token
+//	awssm:arn:aws:ssm:...:parameter/NAME    Systems Manager isn't read
+//	awssm:prod/packagecloud&region=R        awssm:prod/packagecloud?region=R
+//	?region=R with an ARN of another one    leave the region out
+//
+// Where AWS finds nothing, so are an ARN of another region than the client's, a name
+// that ends like an ARN (-AbCdEf), and a stage such as AWSCURENT.
+//
 // # Failures
 //
 // They are of these kinds of package tokensource:
@@ -54,6 +70,7 @@ package awssm
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -63,6 +80,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go"
 
 	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/tokensource"
@@ -130,6 +148,7 @@ type Source struct {
 	secretID string
 	options  Options
 	origin   string
+	region   string // of the client, if it tells
 	noRegion bool
 }
 
@@ -157,11 +176,11 @@ func New(client API, secretID string, options Options) (*Source, error) {
 
 func newSource(client API, secretID string, options Options) (*Source, error) {
 	s := &Source{secretID: secretID, options: options, origin: spell(secretID, options), renewing: &sync.Mutex{}}
-	switch {
-	case isNil(client):
+	if isNil(client) {
 		return nil, s.invalid("the client is nil")
-	case secretID == "":
-		return nil, s.invalid("the secret has no name; give its name or ARN")
+	}
+	if flaw := nameFlaw(secretID); flaw != "" {
+		return nil, s.invalid(flaw)
 	}
 	if _, flaw := options.flaw(); flaw != "" {
 		return nil, s.invalid(flaw)
@@ -170,7 +189,7 @@ func newSource(client API, secretID string, options Options) (*Source, error) {
 	s.strict = func(*secretsmanager.Options) {}
 	if c, ok := client.(interface{ Options() secretsmanager.Options }); ok {
 		o := c.Options()
-		s.noRegion = o.Region == ""
+		s.region, s.noRegion = o.Region, o.Region == ""
 		strict := withoutRedirects(o.HTTPClient)
 		s.strict = func(o *secretsmanager.Options) { o.HTTPClient = strict }
 	}
@@ -219,6 +238,11 @@ func (s *Source) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 // returns when ctx ends, whatever AWS does.
 func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 	v, err := s.get(ctx, cmp.Or(s.options.Stage, StageCurrent), s.options.VersionID)
+	if missing, ok := errors.AsType[smithy.APIError](err); ok && missing.ErrorCode() == codeMissing && errors.Is(err, tokensource.ErrNotFound) {
+		if slip := s.slip(); slip != "" {
+			return tokensource.Token{}, tokensource.NewError(s.origin, tokensource.ErrInvalid, "no such secret, stage or version: "+slip, missing)
+		}
+	}
 	if err != nil {
 		return tokensource.Token{}, err
 	}

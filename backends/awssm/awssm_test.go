@@ -136,8 +136,8 @@ func TestSource_ReadsStringsBinariesAndJSON(t *testing.T) {
 func TestSource_NamesWhatIsMissing(t *testing.T) {
 	m := startMoto(t)
 	for id, says := range map[string]string{
-		"missing":     "awssm:missing: not found: no such secret",
-		"pröd/テスト #1": "awssm:pröd/テスト%20%231: not found",
+		"missing":             "awssm:missing: not found: no such secret",
+		"/prod/a_b+c=d.e@f-g": "awssm:/prod/a_b+c=d.e@f-g: not found",
 		"arn:aws:secretsmanager:eu-west-1:123456789012:secret:none-AbCdEf": "awssm:arn:aws:secretsmanager:eu-west-1:123456789012:secret:none-AbCdEf: not found",
 	} {
 		_, err := must(awssm.New(m.client(), id, awssm.Options{})).Token(t.Context())

@@ -51,6 +51,9 @@ func mayBeDone(err error) bool {
 	return !unsent && (status < 300 || status >= 500)
 }
 
+// codeMissing is Secrets Manager's, for a secret, a stage and a version.
+const codeMissing = "ResourceNotFoundException"
+
 // Error codes by what they mean for a reader. AWS lists them at
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html
 // and below each action; the services behind the credentials have their own.
@@ -107,7 +110,7 @@ func classify(action string, err error) (message string, kind error) {
 		return "AWS couldn't use the secret's KMS key; check that it is enabled and that the caller may use it", tokensource.ErrDenied
 	case code == "LimitExceededException":
 		return "a quota of Secrets Manager is used up", tokensource.ErrUnavailable
-	case code == "ResourceNotFoundException":
+	case code == codeMissing:
 		return "no such secret in this account and region, or it has no such stage or version", tokensource.ErrNotFound
 	case code == "InvalidRequestException":
 		return "AWS can't do this to the secret as it is; if it is scheduled for deletion restore it, if it is a replica write to the primary", tokensource.ErrInvalid

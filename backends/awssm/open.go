@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -54,7 +55,11 @@ func open(ctx context.Context, secretID string, options Options) (*secretsmanage
 		return nil, err
 	}
 	origin := spell(secretID, options)
-	if _, flaw := options.flaw(); flaw != "" {
+	_, flaw := options.flaw()
+	if options.Endpoint == "" { // which may serve several regions
+		flaw = cmp.Or(flaw, regionFlaw(secretID, options.Region))
+	}
+	if flaw = cmp.Or(nameFlaw(secretID), flaw); flaw != "" {
 		return nil, tokensource.NewError(origin, tokensource.ErrInvalid, flaw, nil)
 	}
 	load := careful()
@@ -106,11 +111,14 @@ func (o Options) flaw() (option, message string) {
 	if flaw := endpointFlaw(o.Endpoint); flaw != "" {
 		return "endpoint", flaw
 	}
+	role, err := arn.Parse(o.RoleARN)
 	switch {
-	case o.RoleARN != "" && !arn.IsARN(o.RoleARN):
-		return "role", "the role is not an ARN; give it as arn:aws:iam::ACCOUNT:role/NAME"
+	case o.RoleARN != "" && (err != nil || role.Service != "iam" || !strings.HasPrefix(role.Resource, "role/")):
+		return "role", "the role is not an ARN of a role; give it as arn:aws:iam::ACCOUNT:role/NAME"
 	case o.Stage != "" && o.VersionID != "":
 		return "version", "stage and version exclude each other; give one of them"
+	case strings.HasPrefix(o.VersionID, "AWS"):
+		return "version", "the version looks like a stage; give it as the stage"
 	}
 	return "", ""
 }

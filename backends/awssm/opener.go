@@ -30,6 +30,17 @@ func openSpec(spec backends.Spec) (tokensource.TokenSource, error) {
 		VersionID: spec.Options["version"],
 		Field:     spec.Field,
 	}
+	for key, value := range spec.Options {
+		if value == "" {
+			return nil, spec.OptionError(key, "the value is empty; leave the option out, or give it one")
+		}
+	}
+	if flaw := nameFlaw(spec.Name); flaw != "" {
+		return nil, spec.NameError(flaw)
+	}
+	if flaw := regionFlaw(spec.Name, options.Region); flaw != "" && options.Endpoint == "" {
+		return nil, spec.OptionError("region", flaw)
+	}
 	if option, flaw := options.flaw(); flaw != "" {
 		return nil, spec.OptionError(option, flaw)
 	}

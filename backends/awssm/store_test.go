@@ -274,7 +274,7 @@ var writes = []struct {
 	do                 func(context.Context, *awssm.Store) error
 }{
 	{"Put", "PutSecretValue", "the new token may have been stored", put},
-	{"Put's move", "UpdateSecretVersionStage", "the stage may have been moved", put},
+	{"Put/move", "UpdateSecretVersionStage", "the stage may have been moved", put},
 	{"Stage", "PutSecretValue", "the new token may have been stored", func(ctx context.Context, s *awssm.Store) error {
 		if err := s.Discard(ctx, token("staged")); err != nil {
 			return err

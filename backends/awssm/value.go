@@ -28,6 +28,9 @@ func (v value) secret(field string) (secret, flaw string) {
 		return v.data, ""
 	}
 	if object == nil {
+		if flaw := encodingFlaw(v.data); flaw != "" {
+			return "", flaw
+		}
 		return "", fmt.Sprintf("the secret is not a JSON object, so that it has no field %q; leave the field out to use all of it", field)
 	}
 	raw, ok := object[field]
@@ -38,6 +41,17 @@ func (v value) secret(field string) (secret, flaw string) {
 		return "", fmt.Sprintf("the field %q of the secret's JSON is not a string", field)
 	}
 	return secret, ""
+}
+
+// encodingFlaw names the encodings that aren't JSON's, of data that isn't JSON.
+func encodingFlaw(data string) string {
+	switch {
+	case strings.HasPrefix(data, "\xef\xbb\xbf"):
+		return "the secret begins with a UTF-8 byte order mark; store it without one"
+	case strings.HasPrefix(data, "\xff\xfe"), strings.HasPrefix(data, "\xfe\xff"), len(data) > 1 && (data[0] == 0 || data[1] == 0):
+		return "the secret is UTF-16; store it as UTF-8"
+	}
+	return ""
 }
 
 // has reports whether there is a field of that name or, without a name, anything.

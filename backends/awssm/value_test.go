@@ -2,6 +2,7 @@ package awssm
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -28,4 +29,21 @@ func FuzzWith(f *testing.F) {
 			t.Errorf("%q became %q: another field changed", data, after.data)
 		}
 	})
+}
+
+// Guarantee K3.
+func TestValue_NamesTheEncodingOfWhatIsNoJSON(t *testing.T) {
+	for data, says := range map[string]string{
+		"\ufeff{\"token\":\"x\"}": "byte order mark",
+		"\xff\xfe{\x00":           "UTF-16",
+		"\xfe\xff\x00{":           "UTF-16",
+		"{\x00\"\x00":             "UTF-16",
+		"\x00{\x00\"":             "UTF-16",
+		"x":                       "not a JSON object",
+		"":                        "not a JSON object",
+	} {
+		if _, flaw := (value{data: data}).secret("token"); !strings.Contains(flaw, says) {
+			t.Errorf("%q: got %q, want %q", data, flaw, says)
+		}
+	}
 }

@@ -74,3 +74,20 @@ func TestOpener_RefusesSlips(t *testing.T) {
 		}
 	}
 }
+
+// Guarantee K3.
+func TestSource_NamesTheEncodingOfWhatIsNoJSON(t *testing.T) {
+	s := start(t)
+	options := s.options()
+	options.Field = "token"
+	for value, says := range map[string]string{
+		"\ufeff{\"token\":\"x\"}": "byte order mark",
+		"\xff\xfe{\x00":           "UTF-16",
+		"\xfe\xff\x00{":           "UTF-16",
+		"{\x00\"\x00":             "UTF-16",
+		"x":                       "not a JSON object",
+	} {
+		s.Set(variable, value)
+		s.refused(t, newSource(t, variable, options), tokensource.ErrInvalid, says)
+	}
+}

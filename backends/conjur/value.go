@@ -15,6 +15,8 @@ func pick(data []byte, field string) (secret, flaw string) {
 		return "", "the value is a JSON object; name the field that holds the token, as in #token"
 	case field == "":
 		return string(data), ""
+	case object == nil && encodingFlaw(data) != "":
+		return "", encodingFlaw(data)
 	case object == nil:
 		return "", fmt.Sprintf("the value is not a JSON object, so that it has no field %q; leave the field out to use all of it", field)
 	}
@@ -26,6 +28,17 @@ func pick(data []byte, field string) (secret, flaw string) {
 		return "", fmt.Sprintf("the field %q of the value's JSON is not a string", field)
 	}
 	return secret, ""
+}
+
+// encodingFlaw names the encodings that aren't JSON's, of data that isn't JSON.
+func encodingFlaw(data []byte) string {
+	switch {
+	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
+		return "the value begins with a UTF-8 byte order mark; store it without one"
+	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")), len(data) > 1 && (data[0] == 0 || data[1] == 0):
+		return "the value is UTF-16; store it as UTF-8"
+	}
+	return ""
 }
 
 // with returns data with another value of the field; no data is an empty object.
