@@ -82,7 +82,9 @@ func open(ctx context.Context, secretID string, options Options) (*secretsmanage
 	}
 	if options.RoleARN != "" {
 		with := (&lent{renewing: &sync.Mutex{}}).lend(cfg.Credentials)
-		client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.Credentials = with })
+		client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+			o.Credentials, o.BaseEndpoint = with, lowered(o.BaseEndpoint)
+		})
 		cfg.Credentials = aws.NewCredentialsCache(assumer{stscreds.NewAssumeRoleProvider(client, options.RoleARN), with}, renewEarly)
 	}
 	return secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
@@ -90,6 +92,7 @@ func open(ctx context.Context, secretID string, options Options) (*secretsmanage
 		if options.Endpoint != "" {
 			o.BaseEndpoint = &options.Endpoint
 		}
+		o.BaseEndpoint = lowered(o.BaseEndpoint) // that of the environment or the profile, too
 	}), nil
 }
 
@@ -140,9 +143,23 @@ func endpointFlaw(endpoint string) string {
 	return ""
 }
 
+// lowered returns a URL with its host in lower case: net/http keeps "localhost" from
+// a proxy, and no other spelling of it.
+func lowered(address *string) *string {
+	if address == nil {
+		return nil
+	}
+	u, err := url.Parse(*address)
+	if err != nil {
+		return address // the SDK says what is wrong
+	}
+	u.Host = strings.ToLower(u.Host)
+	return aws.String(u.String())
+}
+
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.ToLower(host) == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // redactURL leaves of a URL what an error may show.

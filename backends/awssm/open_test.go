@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -482,5 +483,48 @@ func TestOpen_ShowsNoCredential(t *testing.T) {
 		for _, v := range []any{options, source, *source, store, *store} {
 			tokensourcetest.AssertNoSecret(t, v, secret, secretKey, session, sessionMark)
 		}
+	}
+}
+
+// net/http keeps "localhost" from a proxy, but no other spelling of it: by that,
+// the answer with the token would pass the proxy in clear.
+//
+// Guarantee B4.
+func TestOpen_HostIsSentInLowerCase(t *testing.T) {
+	var hosts []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hosts = append(hosts, r.Host)
+		http.Error(w, `{"__type":"InternalServiceError"}`, http.StatusInternalServerError)
+	}))
+	defer server.Close()
+	port := strings.TrimPrefix(server.URL, "http://127.0.0.1:")
+	for name, test := range map[string]struct {
+		options  awssm.Options
+		variable string
+	}{
+		"option":         {awssm.Options{Endpoint: "http://LocalHost:" + port}, ""},
+		"every service":  {awssm.Options{}, "AWS_ENDPOINT_URL"},
+		"this service":   {awssm.Options{}, "AWS_ENDPOINT_URL_SECRETS_MANAGER"},
+		"that of a role": {awssm.Options{RoleARN: "arn:aws:iam::123456789012:role/r"}, "AWS_ENDPOINT_URL_STS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			machine(t, static)
+			t.Setenv("AWS_MAX_ATTEMPTS", "1")
+			if test.variable != "" {
+				t.Setenv(test.variable, "http://LocalHost:"+port)
+			}
+			hosts = nil
+			test.options.Region = "eu-west-1"
+			_, err := must(awssm.Open(t.Context(), "s", test.options)).Token(t.Context())
+			fails(t, err, tokensource.ErrUnavailable, "")
+			if len(hosts) == 0 {
+				t.Error("no request was sent")
+			}
+			for _, host := range hosts {
+				if host != "localhost:"+port {
+					t.Errorf("a request went to %s", host)
+				}
+			}
+		})
 	}
 }
