@@ -24,26 +24,19 @@ var alpineText = regexp.MustCompile(`^[A-Za-z0-9_.+~-]+$`)
 func alpineInfo(b []byte) (Info, bool) {
 	var info Info
 	var depends []string
-	once := map[string]bool{}
+	identity := map[string]*string{"pkgname": &info.Name, "pkgver": &info.Version, "arch": &info.Architecture}
 	for line := range strings.SplitSeq(string(b), "\n") {
 		key, value, ok := strings.Cut(line, " = ")
 		if !ok || line[0] == '#' {
 			continue
 		}
-		switch key {
-		case "pkgname", "pkgver", "arch":
-			if once[key] || !alpineText.MatchString(value) {
+		if field := identity[key]; field != nil {
+			if *field != "" || !alpineText.MatchString(value) {
 				return Info{}, false
 			}
-			once[key] = true
+			*field = value
 		}
 		switch key {
-		case "pkgname":
-			info.Name = value
-		case "pkgver":
-			info.Version = value
-		case "arch":
-			info.Architecture = value
 		case "pkgdesc":
 			info.Summary, info.Description = value, value
 		case "license":

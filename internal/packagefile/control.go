@@ -49,29 +49,40 @@ func parseControl(b []byte, dsc bool) (f fields, rest []byte, ok bool) {
 		line, after, ended := bytes.Cut(b, []byte("\n"))
 		b = after
 		text := strings.TrimRight(string(line), " \t\r")
-		switch {
-		case !ended && !dsc, text == "" && len(line) > 0 && !dsc:
+		if !dsc && (!ended || text == "" && len(line) > 0) {
 			return nil, nil, false
-		case text == "" && len(f) > 0:
-			return f, b, true
-		case text == "", text[0] == '#' && dsc:
-		case text[0] == ' ' || text[0] == '\t':
+		}
+		switch {
+		case text == "":
+			if len(f) > 0 {
+				return f, b, true
+			}
+		case dsc && text[0] == '#':
+		case strings.IndexByte(" \t", text[0]) >= 0:
 			if len(f) == 0 {
 				return nil, nil, false
 			}
 			f[len(f)-1].value += "\n" + text[1:]
 		default:
-			key, value, isField := strings.Cut(text, ":")
-			key = strings.ToLower(strings.TrimRight(key, " \t"))
-			if !isField || !controlKey.MatchString(key) || seen[key] || key[0] == '-' {
+			field, isField := controlField(text)
+			if !isField || len(f) == maxFields || seen[field.key] {
 				return nil, nil, false
 			}
-			seen[key] = true
-			f = append(f, field{key, strings.TrimSpace(value)})
+			seen[field.key] = true
+			f = append(f, field)
 		}
 	}
 	return f, nil, true
 }
+
+func controlField(line string) (field, bool) {
+	key, value, ok := strings.Cut(line, ":")
+	key = strings.ToLower(strings.TrimRight(key, " \t"))
+	return field{key, strings.TrimSpace(value)}, ok && controlKey.MatchString(key) && key[0] != '-'
+}
+
+// maxFields bounds the fields of a paragraph.
+const maxFields = 10_000
 
 var controlKey = regexp.MustCompile(`^[!-9;-~]+$`)
 
@@ -92,7 +103,7 @@ func parseHeaders(b []byte) (f fields, body []byte) {
 				return nil, b
 			}
 			f[len(f)-1].value += "\n" + text[1:]
-		case ok && controlKey.MatchString(key):
+		case ok && len(f) < maxFields && controlKey.MatchString(key):
 			f = append(f, field{strings.ToLower(key), strings.TrimSpace(value)})
 		default:
 			return f, b

@@ -166,7 +166,11 @@ func FuzzAlpine(f *testing.F) {
 			return
 		}
 		check(t, info, len(b))
-		again, ok := alpineInfo(fmt.Appendf(nil, "pkgname = %s\npkgver = %s\narch = %s\n", info.Name, info.Version, info.Architecture))
+		text := fmt.Appendf(nil, "pkgname = %s\npkgver = %s\n", info.Name, info.Version)
+		if info.Architecture != "" {
+			text = fmt.Appendf(text, "arch = %s\n", info.Architecture)
+		}
+		again, ok := alpineInfo(text)
 		same(t, again, ok, info)
 	})
 }

@@ -64,20 +64,8 @@ func platforms(n *yamlNode) ([]string, bool) {
 	if n == nil || n.kind == yamlScalar && n.null() && n.tag == "" {
 		return []string{""}, true
 	}
-	if n.kind == yamlMapping && n.tag == "!ruby/object:Gem::Platform" {
-		var parts []string
-		for _, key := range []string{"cpu", "os", "version"} {
-			part := n.get(key)
-			if part == nil || part.kind == yamlScalar && part.null() {
-				continue
-			}
-			s, ok := part.version()
-			if !ok {
-				return nil, false
-			}
-			parts = append(parts, s)
-		}
-		return []string{strings.Join(parts, "-")}, len(parts) > 0
+	if n.kind == yamlMapping {
+		return platformObject(n)
 	}
 	s, ok := n.str()
 	switch {
@@ -100,6 +88,23 @@ func platforms(n *yamlNode) ([]string, bool) {
 		}
 	}
 	return out, true
+}
+
+// platformObject reads a platform as RubyGems before 2.0 wrote it.
+func platformObject(n *yamlNode) ([]string, bool) {
+	var parts []string
+	for _, key := range []string{"cpu", "os", "version"} {
+		part := n.get(key)
+		if part == nil || part.kind == yamlScalar && part.null() {
+			continue
+		}
+		s, ok := part.version()
+		if !ok {
+			return nil, false
+		}
+		parts = append(parts, s)
+	}
+	return []string{strings.Join(parts, "-")}, len(parts) > 0 && n.tag == "!ruby/object:Gem::Platform"
 }
 
 // gemOS are the operating systems of Gem::Platform, in its order. A pattern without
@@ -131,10 +136,9 @@ var gemOS = []struct {
 }
 
 var (
-	gemDigit      = regexp.MustCompile(`[0-9]`)
-	gemX86        = regexp.MustCompile(`i[0-9]86`)
-	gemOSVersion  = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+)?$`)
-	gemIsX86Alone = regexp.MustCompile(`32$`)
+	gemDigit     = regexp.MustCompile(`[0-9]`)
+	gemX86       = regexp.MustCompile(`i[0-9]86`)
+	gemOSVersion = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+)?$`)
 )
 
 // platform splits a platform into cpu, os and version, as Gem::Platform.new does.
@@ -151,27 +155,31 @@ func platform(s string, gnu bool) []string {
 	if len(part) == 2 && gemOSVersion.MatchString(part[1]) {
 		return []string{cpu, part[0], part[1]}
 	}
-	var out []string
-	os := cpu // a lone part is the system, such as java
-	if len(part) > 0 {
-		out, os = []string{cpu}, part[0]
+	if len(part) == 0 {
+		out := system(cpu, gnu) // such as java
+		if strings.HasPrefix(out[0], "mswin") && strings.HasSuffix(out[0], "32") {
+			out = append([]string{"x86"}, out...)
+		}
+		return out
 	}
+	return append([]string{cpu}, system(part[0], gnu)...)
+}
+
+// system splits an operating system into its name and version.
+func system(s string, gnu bool) []string {
 	for _, known := range gemOS {
-		m := known.pattern.FindStringSubmatch(os)
+		m := known.pattern.FindStringSubmatch(s)
 		if m == nil {
 			continue
 		}
-		name, m := known.name, m[1:]
-		if name == "" {
-			if name, m = m[0], m[1:]; len(out) == 0 && gemIsX86Alone.MatchString(name) && strings.HasPrefix(name, "mswin") {
-				out = []string{"x86"}
-			}
+		out := []string{known.name}
+		if m = m[1:]; known.name == "" {
+			out, m = m[:1:1], m[1:]
 		}
-		out = append(out, name)
-		if len(m) > 0 && m[0] != "" && (gnu || name != "linux" || !strings.HasPrefix(m[0], "gnu")) {
+		if len(m) > 0 && m[0] != "" && (gnu || known.name != "linux" || !strings.HasPrefix(m[0], "gnu")) {
 			out = append(out, m[0])
 		}
 		return out
 	}
-	return append(out, "unknown")
+	return []string{"unknown"}
 }

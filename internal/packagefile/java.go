@@ -1,6 +1,7 @@
 package packagefile
 
 import (
+	"archive/zip"
 	"bytes"
 	"cmp"
 	"encoding/xml"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -48,37 +50,27 @@ func readJava(base string, r io.ReaderAt, size int64) (Info, bool) {
 	if !ok {
 		return Info{}, false
 	}
-	files := map[string][]byte{}
+	files, ok := mavenFiles(z)
+	if !ok {
+		return Info{}, false
+	}
 	var found []Info
-	unpacked := 0
-	for _, f := range z.File {
-		if ok, _ := path.Match("META-INF/maven/*/*/pom.*", f.Name); !ok {
-			continue
-		}
-		b, ok := readZipFile(f)
-		if unpacked += len(b); !ok || unpacked > maxMetadata || files[f.Name] != nil {
-			return Info{}, false
-		}
-		files[f.Name] = b
-		if path.Base(f.Name) != "pom.properties" {
+	for name, b := range files {
+		if path.Base(name) != "pom.properties" {
 			continue
 		}
 		p, ok := properties(b)
 		info := Info{Group: p["groupId"], Name: p["artifactId"], Version: p["version"]}
-		if !ok || !info.maven() || path.Dir(f.Name) != info.mavenFolder() {
+		if !ok || !info.maven() || path.Dir(name) != info.mavenFolder() {
 			return Info{}, false // it may be the archive's own
 		}
 		found = append(found, info)
 	}
 	if len(found) > 1 {
-		var named []Info
-		for _, info := range found {
+		found = slices.DeleteFunc(found, func(info Info) bool {
 			rest, ok := strings.CutPrefix(base, info.Name+"-"+info.Version)
-			if ok && (rest == "" || rest[0] == '-' || rest == path.Ext(base)) {
-				named = append(named, info)
-			}
-		}
-		found = named
+			return !ok || rest != "" && rest[0] != '-' && rest != path.Ext(base)
+		})
 	}
 	if len(found) != 1 {
 		return Info{}, false
@@ -86,6 +78,24 @@ func readJava(base string, r io.ReaderAt, size int64) (Info, bool) {
 	more, _ := pomInfo(files[found[0].mavenFolder()+"/pom.xml"])
 	found[0].Dependencies = more.Dependencies
 	return found[0], true
+}
+
+// mavenFiles returns what Maven put into an archive, by name. A name that occurs twice
+// is refused.
+func mavenFiles(z *zip.Reader) (files map[string][]byte, ok bool) {
+	files = map[string][]byte{}
+	unpacked := 0
+	for _, f := range z.File {
+		if ok, _ := path.Match("META-INF/maven/*/*/pom.*", f.Name); !ok {
+			continue
+		}
+		b, ok := readZipFile(f)
+		if unpacked += len(b); !ok || unpacked > maxMetadata || files[f.Name] != nil {
+			return nil, false
+		}
+		files[f.Name] = b
+	}
+	return files, true
 }
 
 func (i Info) mavenFolder() string { return "META-INF/maven/" + i.Group + "/" + i.Name }
@@ -103,8 +113,12 @@ func (i Info) maven() bool {
 }
 
 // properties reads a Java properties file, in ISO 8859-1, as java.util.Properties
-// does. ok is false if an escape in it is malformed.
+// does. ok is false if an escape in it is malformed, or if it is longer than any that
+// Maven writes.
 func properties(b []byte) (p map[string]string, ok bool) {
+	if len(b) > 64<<10 {
+		return nil, false
+	}
 	p = map[string]string{}
 	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(latin1(b)), "\n")
 	const space = " \t\f"
@@ -218,18 +232,27 @@ func decodeXML(b []byte, v any) error {
 	if err := d.Decode(v); err != nil {
 		return err
 	}
+	return endOfXML(d)
+}
+
+// endOfXML refuses what Maven would: anything but comments behind a document.
+func endOfXML(d *xml.Decoder) error {
 	for {
-		switch token, err := d.Token(); token := token.(type) {
+		token, err := d.Token()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch token := token.(type) {
 		case xml.Comment, xml.ProcInst:
 		case xml.CharData:
 			if len(bytes.TrimSpace(token)) > 0 {
 				return errors.New("packagefile: there is text behind the document")
 			}
 		default:
-			if err == io.EOF {
-				return nil
-			}
-			return cmp.Or(err, errors.New("packagefile: there are two documents"))
+			return errors.New("packagefile: there are two documents")
 		}
 	}
 }

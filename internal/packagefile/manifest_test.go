@@ -181,6 +181,21 @@ func TestRead_OddManifests(t *testing.T) {
 	}
 }
 
+// Guarantee U6.
+func TestRead_AWebPageTellsNothing(t *testing.T) {
+	page := []byte("<!DOCTYPE html>\n<html><head><title>503: name: evil</title></head>\nname: evil\nversion: 9.9.9\n</html>\n")
+	for name, typ := range map[string]string{
+		"tea_1.0_all.deb": Deb, "tea_1.0.dsc": DSC, "tea-1.0-1.noarch.rpm": RPM, "tea-1.0.gem": Gem, "tea-1.0-py3-none-any.whl": Python, "tea-1.0.tar.gz": Python,
+		"tea-1.0.zip": Python, "tea-1.0.egg-info": Python, "tea-1.0.tgz": Node, "tea-2.0.tgz": Helm, "tea-1.0.jar": Java, "tea-1.0.pom": Java, "tea-1.0-r0.apk": Alpine, "tea-1.0.iso": Anyfile,
+	} {
+		for what, content := range map[string][]byte{"plain": page, "gzipped": pt.Gzip(page), "nothing": nil} {
+			if info := read(t, name, typ, content); info.FromContent || info.Name != "tea" {
+				t.Errorf("%s, %s: %+v", name, what, info)
+			}
+		}
+	}
+}
+
 // The type of a file is certain where its name isn't.
 func TestDetect_FilesOfUncertainNames(t *testing.T) {
 	for want, content := range map[string][]byte{

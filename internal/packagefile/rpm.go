@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -73,36 +74,57 @@ func readRPM(r io.ReaderAt, total int64) (Info, bool) {
 		return Info{}, false // cut off or damaged
 	}
 	info := Info{
-		Name:         h.only(rpmName),
-		Version:      h.only(rpmVersion),
-		Release:      h.only(rpmRelease),
-		Architecture: h.only(rpmArch),
-		Summary:      h.text(rpmSummary),
-		Description:  h.text(rpmDescription),
+		Name:        h.only(rpmName),
+		Version:     h.only(rpmVersion),
+		Release:     h.only(rpmRelease),
+		Summary:     h.text(rpmSummary),
+		Description: h.text(rpmDescription),
 	}
-	if epoch := h.ints(rpmEpoch); len(epoch) > 0 {
-		info.Epoch = int(epoch[0])
+	if info.Epoch, ok = h.epoch(); !ok {
+		return Info{}, false
 	}
 	if license := h.text(rpmLicense); license != "" {
 		info.Licenses = []string{license}
 	}
-	// A source package has the architecture that it was built on. rpmbuild names its
-	// file by src, or by nosrc if it leaves out a source.
-	_, binary := h.index[rpmSourceRPM]
-	if _, marked := h.index[rpmSourcePackage]; binary == (marked || lead[7] == 1) {
-		return Info{}, false // it says both
-	}
-	if !binary {
-		info.Architecture = "src"
-		_, noSource := h.index[rpmNoSource]
-		if _, noPatch := h.index[rpmNoPatch]; noSource || noPatch {
-			info.Architecture = "nosrc"
-		}
+	if info.Architecture, ok = h.architecture(lead[7] == 1); !ok {
+		return Info{}, false
 	}
 	if list := h.requires(); len(list) > 0 {
 		info.Dependencies = []Dependency{{"requires", list}}
 	}
-	return info, rpmText.MatchString(info.Name) && rpmText.MatchString(info.Version) && rpmText.MatchString(info.Release) && rpmText.MatchString(info.Architecture)
+	identity := []string{info.Name, info.Version, info.Release, info.Architecture}
+	return info, !slices.ContainsFunc(identity, func(s string) bool { return !rpmText.MatchString(s) })
+}
+
+// architecture returns what rpmbuild names the file by. A source package has the
+// architecture that it was built on; its file is named by src, or by nosrc if it leaves
+// out a source. lead tells what the file's first bytes say.
+func (h *rpmHeader) architecture(lead bool) (string, bool) {
+	_, binary := h.index[rpmSourceRPM]
+	_, source := h.index[rpmSourcePackage]
+	_, noSource := h.index[rpmNoSource]
+	_, noPatch := h.index[rpmNoPatch]
+	switch source = source || lead; {
+	case binary == source:
+		return "", false // it says both, or neither
+	case binary:
+		return h.only(rpmArch), true
+	case noSource || noPatch:
+		return "nosrc", true
+	}
+	return "src", true
+}
+
+func (h *rpmHeader) epoch() (int, bool) {
+	e, ok := h.index[rpmEpoch]
+	if !ok {
+		return 0, true
+	}
+	epoch := h.ints(rpmEpoch)
+	if len(epoch) != 1 || e.twice {
+		return 0, false
+	}
+	return int(epoch[0]), true
 }
 
 var rpmText = regexp.MustCompile(`^[A-Za-z0-9._+~^-]+$`)

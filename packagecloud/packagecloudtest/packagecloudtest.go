@@ -42,8 +42,8 @@
 //	dsc      from the .dsc, signed or not; its source files are checked by
 //	         name, size and MD5
 //	rpm      from the header
-//	gem      name, version, platform, summary, description and licenses from
-//	         metadata.gz; dependencies are not read
+//	gem      name, version, summary, description and licenses from metadata.gz,
+//	         and the platform as RubyGems spells it; dependencies are not read
 //	python   from METADATA or PKG-INFO (.whl, .egg, .tar.gz, .tar.bz2, .tar,
 //	         .zip); the file keeps its name
 //	node     from package.json
@@ -53,8 +53,8 @@
 //	helm     name, version and description from Chart.yaml; the file keeps its name
 //	anyfile  from the file name, name-version.ext
 //
-// Where the server can't read the content, as of made-up bytes in a test, name
-// and version come from the file's name. [Options].Strict refuses such packages
+// Where the server can't read the content, as of made-up bytes in a test, or the
+// format's own tool would refuse it, name and version come from the file's name. [Options].Strict refuses such packages
 // instead. A deb, dsc, rpm, gem or node package is stored under its canonical
 // file name, whatever the client called it.
 //
