@@ -120,16 +120,15 @@ func (e *Error) Body() []byte {
 
 func newError(r request, answer *exchange.Answer, body []byte) *Error {
 	resp, clean := answer.Response, answer.Secrets.Strike
-	raw, all := body, readFields(body)
+	all := readFields(body)
 	fields := bounded(all, clean)
-	body = []byte(clean(string(body)))
-	body = body[:min(len(body), maxErrorBody)]
+	shown := []byte(answer.Secrets.StrikeUpTo(string(body), maxErrorBody))
 	e := &Error{
 		StatusCode: resp.StatusCode,
 		Method:     r.method,
 		Endpoint:   r.endpoint,
 		Fields:     fields,
-		body:       func() []byte { return body },
+		body:       func() []byte { return shown },
 	}
 	now, err := http.ParseTime(resp.Header.Get("Date")) // by the clock that the date in Retry-After is by
 	if err != nil {
@@ -138,7 +137,7 @@ func newError(r request, answer *exchange.Answer, body []byte) *Error {
 	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), now)
 	e.replayed = !r.readOnly && answer.Replayed
 	e.kinds, e.hint = classify(e, string(body), all)
-	e.duplicate = e.Is(ErrExists) && onlyDuplicate(raw)
+	e.duplicate = e.Is(ErrExists) && onlyDuplicate(body)
 	if e.RetryAfter > maxPause && e.kinds == nil {
 		e.hint = fmt.Sprintf("it asks to come back in %v", e.RetryAfter.Round(time.Second))
 	}
@@ -150,7 +149,7 @@ func newError(r request, answer *exchange.Answer, body []byte) *Error {
 	}
 	if resp.StatusCode == http.StatusUnauthorized && resp.Request != nil {
 		if answer.Refusal != "" {
-			e.hint = answer.Refusal + "; tokens are shown at " + resp.Request.URL.Host + "/api_token"
+			e.hint = answer.Refusal + "; tokens are shown at " + shorten(resp.Request.URL.Host, 200) + "/api_token"
 		}
 	}
 	return e

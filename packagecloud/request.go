@@ -120,7 +120,9 @@ func (c *Client) exchange(ctx context.Context, r request, out any) (http.Header,
 		return nil, err
 	}
 	resp := answer.Response
-	resp.Header.Set("Content-Type", answer.Secrets.Strike(resp.Header.Get("Content-Type"))) // for malformed
+	if contentType := resp.Header.Get("Content-Type"); !strings.HasPrefix("application/json; charset=utf-8", contentType) {
+		resp.Header.Set("Content-Type", answer.Secrets.Strike(contentType)) // for malformed
+	}
 	body, err := readAnswer(r, resp)
 	exchange.Drain(resp.Body)
 	if _, ok := errors.AsType[*answerError](err); ok {

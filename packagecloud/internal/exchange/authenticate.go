@@ -197,6 +197,7 @@ func (a *Authenticator) RoundTrip(req *http.Request) (*http.Response, error) {
 	sent := false
 	o := &outgoing{
 		target:     req.URL,
+		secrets:    &Redactor{ctx: req.Context()},
 		replayable: req.Body == nil || req.Body == http.NoBody || req.GetBody != nil,
 		prepare: func() (*http.Request, error) {
 			again := req.Clone(req.Context())

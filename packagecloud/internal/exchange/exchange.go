@@ -24,6 +24,8 @@ import (
 
 const (
 	maxRedirects = 10
+	// maxAddress is longer than any address of the API and any signed one, in bytes.
+	maxAddress = 32 << 10
 	// drainLimit is how much of an unwanted answer is read to keep its
 	// connection; beyond that a new one is cheaper.
 	drainLimit = 64 << 10
@@ -111,7 +113,7 @@ func (c *Client) follow(ctx context.Context, r Request, asks bool) (*Answer, err
 		return nil, err
 	}
 	watch := NewWatch(ctx, c.Stall)
-	h := hop{client: c, request: r, watch: watch, asks: asks, credential: r.Credential}
+	h := hop{client: c, request: r, watch: watch, asks: asks, credential: r.Credential, secrets: &Redactor{ctx: ctx}}
 	for n := 0; ; n++ {
 		watch.Touch()
 		answer, err := h.send(target)
@@ -137,7 +139,7 @@ func (c *Client) follow(ctx context.Context, r Request, asks bool) (*Answer, err
 		if !SameOrigin(next, target) {
 			h.credential = tokensource.Token{}
 		}
-		target, h.secrets = next, answer.Secrets
+		target = next
 	}
 }
 
@@ -148,12 +150,12 @@ type hop struct {
 	watch      *Watch
 	asks       bool
 	credential tokensource.Token // left behind by a redirect to another host
-	secrets    *Redactor         // of the hops before
+	secrets    *Redactor
 }
 
 func (h *hop) send(target *url.URL) (*Answer, error) {
 	c, r, ctx := h.client, h.request, h.watch.ctx
-	o := &outgoing{target: target, watch: h.watch, before: h.secrets, prepare: func() (*http.Request, error) { return h.newRequest(target) }, replayable: true}
+	o := &outgoing{target: target, watch: h.watch, secrets: h.secrets, prepare: func() (*http.Request, error) { return h.newRequest(target) }, replayable: true}
 	var answer *Answer
 	var err error
 	switch {

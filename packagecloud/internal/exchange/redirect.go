@@ -14,6 +14,9 @@ var errRedirect = errors.New("refused a redirect")
 // Redirect returns where location leads r from an address, or why r doesn't
 // follow it. Hop counts the redirects before it.
 func (r Request) Redirect(from *url.URL, location string, hop int) (*url.URL, error) {
+	if len(location) > maxAddress {
+		return nil, fmt.Errorf("%w: its address has %d bytes, more than the %d that are taken", errRedirect, len(location), maxAddress)
+	}
 	to, err := from.Parse(location)
 	switch {
 	case err != nil || to.Host == "" && (to.Scheme == "https" || to.Scheme == "http"):
@@ -34,6 +37,9 @@ func (r Request) Redirect(from *url.URL, location string, hop int) (*url.URL, er
 // Resolve makes an address of the API absolute. A path that the server gave is
 // on its host; one of ours is below the base URL's path.
 func (c *Client) Resolve(ctx context.Context, address string) (*url.URL, error) {
+	if len(address) > maxAddress {
+		return nil, fmt.Errorf("packagecloud: an address of the server has %d bytes, more than the %d that are taken; report it to whoever runs the server", len(address), maxAddress)
+	}
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errors.New("packagecloud: a URL of the server is malformed")

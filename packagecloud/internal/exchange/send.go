@@ -16,12 +16,11 @@ import (
 type outgoing struct {
 	target     *url.URL
 	watch      *Watch                        // nil if nobody watches it
-	before     *Redactor                     // of the requests that were redirected here
+	secrets    *Redactor                     // of the requests that were redirected here, and of the attempts
 	prepare    func() (*http.Request, error) // makes the request for an attempt, with a body of its own
 	replayable bool
 
-	attempt int       // counts the tokens tried
-	secrets *Redactor // of the last attempt
+	attempt int // counts the tokens tried
 }
 
 // deliver sends one attempt with tok, or with none if it is zero, and holds the
@@ -36,7 +35,7 @@ func (o *outgoing) deliver(next http.RoundTripper, tok tokensource.Token) (*Answ
 		req.SetBasicAuth(tok.Reveal(), "")
 	}
 	o.attempt++
-	o.secrets = newRedactor(req, o.before)
+	o.secrets.carry(req)
 	t := newTrace(o.watch, next)
 	resp, err := next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), t.hooks())))
 	if err != nil {
