@@ -121,8 +121,8 @@ func TestIfExists_PackageUnderAnotherNameIsFoundByItsChecksum(t *testing.T) {
 	}{
 		"skip":          {packagecloud.Skip, hex.EncodeToString(sum[:]), []string{"POST"}, nil},
 		"replace":       {packagecloud.Replace, hex.EncodeToString(sum[:]), []string{"POST"}, nil},
-		"skip other":    {packagecloud.Skip, strings.Repeat("0", 64), []string{"POST"}, packagecloud.ErrExists},
-		"replace other": {packagecloud.Replace, strings.Repeat("0", 64), []string{"POST"}, packagecloud.ErrExists},
+		"skip other":    {packagecloud.Skip, flipped(hex.EncodeToString(sum[:]), -1), []string{"POST"}, packagecloud.ErrExists},
+		"replace other": {packagecloud.Replace, flipped(hex.EncodeToString(sum[:]), -1), []string{"POST"}, packagecloud.ErrExists},
 	} {
 		var changes []string
 		deleted := false
