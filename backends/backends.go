@@ -204,7 +204,7 @@ func (e element) slip(openers []Opener) error {
 		}
 		rest := e.raw[i+1:]
 		if scheme, _, ok := strings.Cut(rest, ":"); rest == "" || ok && isKnown(scheme) {
-			return e.errorf(e.start+i, "a %c; elements are separated by a comma, or write %%%02X if it is part of a name", r, r)
+			return e.errorf(e.start+i, "%q between two elements; separate them by a comma alone, or write %%%02X if it is part of a name", r, r)
 		}
 	}
 	if example, ok := spellings[e.spec.Scheme]; ok && strings.HasPrefix(e.text[e.name:], "//") {

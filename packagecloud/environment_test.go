@@ -71,7 +71,7 @@ func TestFromEnvironment(t *testing.T) {
 			err: "PACKAGECLOUD_TOKEN_SOURCE: invalid: column 1: a quote"},
 		{name: "spec with a dollar sign", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "env:$OTHER,env:OLD", "OTHER": fromSpec, "OLD": fromVariable, "PACKAGECLOUD_URL": ts.URL},
 			err: "element 1 of 2, column 5: '$' is no part"},
-		{name: "spec with a semicolon", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "env:NONE;env:OLD,env:OLD", "OLD": fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "column 9: a ;"},
+		{name: "spec with a semicolon", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "env:NONE;env:OLD,env:OLD", "OLD": fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "column 9: ';'"},
 		{name: "spec that is a URL", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "env://OTHER,env:OLD", "OLD": fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "column 5: a source is no URL"},
 		{name: "spec that is a name", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "PACKAGECLOUD_TOKEN", "PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "there is no scheme"},
 		{name: "spec that is blank", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": " ", "PACKAGECLOUD_TOKEN": fromVariable, "PACKAGECLOUD_URL": ts.URL}, err: "a space"},

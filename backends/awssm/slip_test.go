@@ -72,7 +72,7 @@ func TestOpener_RefusesSlips(t *testing.T) {
 		"awssm:prod/pkg?eu-west-1":                  "column 16: expected an option, key=value",
 		"awssm:prod/pkg#token?region=eu-west-1":     "options come before the field",
 		"awssm:'prod/pkg'":                          "column 7: a quote",
-		"awssm:prod/pkg;env:X":                      "elements are separated by a comma",
+		"awssm:prod/pkg;env:X":                      "separate them by a comma alone",
 		"AWSSM:prod/pkg":                            `did you mean "awssm"?`,
 		"awssm:eu-west-1:prod/pkg":                  "column 7: no secret of AWS has such a name",
 		"awssm:prod/pkg?profile=ci":                 `no option "profile"`,

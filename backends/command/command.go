@@ -22,6 +22,7 @@
 //	run.go           running the program
 //	isolate_unix.go  in a process group, which ends with it
 //	opener.go        the spelling in a spec
+//	shell.go         words that only a shell understands
 package command
 
 import (

@@ -51,7 +51,7 @@ func TestOpener_RefusesWhatOnlyAShellUnderstands(t *testing.T) {
 		"command:'op%20read'":      "a quote",
 		"command:op?timeout=":      "a positive duration",
 		"command:op?shell=true":    `no option "shell"`,
-		"command:op;env:X":         "elements are separated by a comma",
+		"command:op;env:X":         "separate them by a comma alone",
 		"command:op%20x?timeout=5": "a positive duration",
 	} {
 		if _, err := backends.Parse(spec, command.Opener()); !errors.Is(err, tokensource.ErrInvalid) || !strings.Contains(fmt.Sprint(err), says) {

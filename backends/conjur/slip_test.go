@@ -63,7 +63,7 @@ func TestOpener_RefusesSlips(t *testing.T) {
 		"conjur:'app/token'":          "column 8: a quote",
 		"conjur:app/token?field=x":    `no option "field"`,
 		"conjur:app/token?account=":   "the value is empty",
-		"conjur:app/token;conjur:b":   "elements are separated by a comma",
+		"conjur:app/token;conjur:b":   "separate them by a comma alone",
 		"conjur:app/token#":           "expected a field",
 		"Conjur:app/token":            `did you mean "conjur"?`,
 		"conjur:app/token#x?account=": "options come before the field",

@@ -20,6 +20,7 @@
 //	file:        what it holds
 //	file.go      Source and its constructors
 //	read.go      reading one file, whatever it turns out to be
+//	slip.go      paths that were probably meant otherwise
 //	cli.go       the format of ~/.packagecloud
 //	safe_unix.go whose files and folders are trusted
 //	opener.go    the spelling in a spec

@@ -69,7 +69,7 @@ func TestOpener_RefusesSlips(t *testing.T) {
 		"file:/run/x#token#y":         "a second #",
 		"file:/run/x#token?private=1": "options come before the field",
 		"file:/run/x?field=token":     `no option "field"`,
-		"file:/run/x;file:/run/y":     "elements are separated by a comma",
+		"file:/run/x;file:/run/y":     "separate them by a comma alone",
 		"FILE:/run/x":                 `did you mean "file"?`,
 	} {
 		_, err := backends.Parse(spec, Opener())

@@ -145,7 +145,7 @@ func TestOpener_RefusesSlips(t *testing.T) {
 		"vault:secret/x?auth=jwt&jwt_env=J&role=": "the value is empty",
 		"vault:secret/x#api_key?version=2":        "options come before the field",
 		"vault:https://vault:8200/v1/secret/x":    `an element ""`,
-		"vault:secret/x;vault:kv/x":               "elements are separated by a comma",
+		"vault:secret/x;vault:kv/x":               "separate them by a comma alone",
 	} {
 		_, err := backends.Parse("env:NONE,"+spec, vault.Opener(), backends.Opener{Scheme: "env", Open: func(backends.Spec) (tokensource.TokenSource, error) {
 			return tokensource.Static(secretA), nil
