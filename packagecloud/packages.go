@@ -42,8 +42,9 @@ type Package struct {
 
 	MD5, SHA1, SHA256, SHA512 string // hexadecimal
 
-	// Existed is set by Upload: the same content was there already, and was
-	// left. Nothing was sent, unless only the server's refusal told: see [Skip].
+	// Existed is set by Upload: the same content was there already, and was left.
+	// Skip sends nothing then, unless only the server's refusal told; Replace sends
+	// the package once.
 	Existed bool
 
 	empty bool // the server says that Size is 0

@@ -98,6 +98,8 @@ func (u *upload) doubt(found []*Package) string {
 		return "the file is not called after its coordinates, so that the server may list it under another name: call it " + u.artifact + " with its extension" + byHand
 	case len(found) == 0:
 		return "the server lists it under a name that neither the content nor the file tells, or doesn't list it yet: look for it on the site, delete it there, and then upload"
+	case u.typ == packagefile.Java && found[0].namespace() != u.group:
+		return "the server doesn't say of which group the archive of this name is: delete the old one on the site"
 	case u.typ == packagefile.Alpine && (len(found) > 1 || !u.fits(found[0])):
 		return "a package of another architecture has this file name, and would be deleted by the same address: delete the old one on the site"
 	case len(found) > 1:

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
-	"net"
 	"net/http"
 	"path"
 	"strings"
@@ -221,42 +219,6 @@ func TestReplace_DeletesOnlyIfEveryMessageSaysDuplicate(t *testing.T) {
 	}
 }
 
-// The old package is gone then, and nothing has its place.
-//
-// Guarantee U3.
-func TestReplace_RefusalAfterTheDeletionSaysThatTheOldOneIsGone(t *testing.T) {
-	for name, test := range map[string]struct {
-		fault  packagecloudtest.Fault
-		is     error
-		says   string
-		repeat bool // may help
-	}{
-		"invalid":   {packagecloudtest.Fault{Status: 422, Body: `{"repository":["no"]}`}, packagecloud.ErrInvalid, "mend what the server says, or upload the old file", false},
-		"plan":      {packagecloudtest.Fault{Status: 402}, packagecloud.ErrPaymentRequired, "mend what the server says, or upload the old file", false},
-		"quota":     {packagecloudtest.Fault{Status: 429, ContentType: "text/html", Body: "Bandwidth or Storage Limit Exceeded"}, packagecloud.ErrQuota, "mend what the server says", false},
-		"duplicate": {packagecloudtest.Fault{Status: 422, Body: `{"filename":["has already been taken"]}`}, packagecloud.ErrExists, "another package has the place", false},
-		"busy":      {packagecloudtest.Fault{Status: 429, Header: http.Header{"Retry-After": {"3600"}}}, nil, "upload it again", true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := samples()["deb"]
-			f := s.strict(t)
-			test.fault.Method, test.fault.Skip = "POST", 1
-			if test.fault.ContentType == "" {
-				test.fault.ContentType = "application/json"
-			}
-			f.srv.Inject(test.fault)
-			_, err := s.push(t, f, s.new, packagecloud.Replace)
-			if err == nil || test.is != nil && !errors.Is(err, test.is) {
-				t.Fatalf("the error is %v", err)
-			}
-			if text := err.Error(); !strings.Contains(text, "the old "+demo+" was deleted") || !strings.Contains(text, test.says) || strings.Contains(text, "upload it again") != test.repeat {
-				t.Errorf("the error is %v", err)
-			}
-			f.stored(t, 0)
-		})
-	}
-}
-
 // Guarantee U3.
 func TestReplace_DecompressorTellsWhichDebIsInTheWay(t *testing.T) {
 	hook := map[string]func(io.Reader) (io.Reader, error){"xz": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }}
@@ -307,6 +269,22 @@ func TestReplace_ArchiveCalledAfterOtherCoordinatesDeletesNothing(t *testing.T) 
 	f.stored(t, 2)
 }
 
+// The address of an archive has its group, and nothing else does.
+//
+// Guarantee U3.
+func TestReplace_ArchiveOfUnknownGroupIsNotDeleted(t *testing.T) {
+	s := samples()["jar"]
+	f := s.strict(t)
+	f.srv.Inject(packagecloudtest.Fault{Path: "/api/v1/repos/*/*/search.json", Status: 200, ContentType: "application/json",
+		Body: `[{"filename":"demo-1.0.jar","distro_version":"java/maven2","type":"java"}]`})
+	_, err := s.push(t, f, s.new, packagecloud.Replace)
+	f.want(t, err, packagecloud.ErrExists)
+	if f.changes() != "POST" {
+		t.Errorf("the requests were %s: %v", f.changes(), err)
+	}
+	f.holds(t, s.old)
+}
+
 // A reader that can't be looked into has the name of its file alone.
 func TestReplace_ContentThatCannotBeLookedIntoDeletesNothing(t *testing.T) {
 	for name, s := range samples() {
@@ -337,129 +315,6 @@ func TestReplace_ContentThatCannotBeLookedIntoDeletesNothing(t *testing.T) {
 			}
 			f.holds(t, s.new)
 		}
-	}
-}
-
-func TestReplace_DeletionThatIsRefusedLeavesTheOldPackage(t *testing.T) {
-	f := setup(t)
-	f.add(t, "ubuntu/jammy", demo, []byte("old"))
-	f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", Status: 402, Times: -1})
-	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
-	f.want(t, err, packagecloud.ErrPaymentRequired)
-	if !strings.Contains(err.Error(), "not replaced") || len(f.requests("POST")) != 1 {
-		t.Errorf("the error is %v", err)
-	}
-	f.stored(t, 1)
-}
-
-func TestReplace_WithAFileThatCannotBeReadDeletesNothing(t *testing.T) {
-	f := setup(t)
-	f.add(t, "ubuntu/jammy", demo, []byte("old"))
-	broken := errors.New("disk on fire")
-	opens := 0
-	good := packagecloud.Bytes(demo, newDemo)
-	content := packagecloud.Content{Name: demo, Size: good.Size, Open: func() (io.ReadCloser, error) {
-		if opens++; opens > 1 { // the first looks into the package and is sent
-			return io.NopCloser(&failing{broken}), nil
-		}
-		return good.Open()
-	}}
-	_, err := f.repo.Upload(t.Context(), content, ifExists(packagecloud.Replace))
-	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "nothing was replaced") {
-		t.Errorf("the error is %v", err)
-	}
-	if len(f.requests("DELETE")) != 0 || len(f.requests("POST")) != 1 {
-		t.Errorf("the requests were %+v", f.requests(""))
-	}
-	f.stored(t, 1)
-}
-
-func TestReplace_WithASourceFileThatCannotBeReadDeletesNothing(t *testing.T) {
-	dsc, files := packagefiletest.DSC("demo", "1.0-1")
-	options := &packagecloud.UploadOptions{Distribution: "ubuntu/jammy"}
-	for _, file := range files {
-		options.SourceFiles = append(options.SourceFiles, packagecloud.Bytes(file.Name, []byte(file.Content)))
-	}
-	f := setup(t)
-	upload := func() error {
-		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes("demo_1.0-1.dsc", dsc), options)
-		return err
-	}
-	if err := upload(); err != nil {
-		t.Fatal(err)
-	}
-	options.IfExists = packagecloud.Replace
-	good := options.SourceFiles[1]
-	for want, bad := range map[error]packagecloud.Content{
-		fs.ErrPermission:               {Name: good.Name, Size: good.Size, Open: func() (io.ReadCloser, error) { return nil, fs.ErrPermission }},
-		packagecloud.ErrContentChanged: {Name: good.Name, Size: good.Size, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("short")), nil }},
-		packagecloud.ErrNotReplayable:  packagecloud.Reader(good.Name, strings.NewReader("x"), 1),
-	} {
-		options.SourceFiles[1] = bad
-		f.want(t, upload(), want)
-		if n := len(f.requests("DELETE")); n != 0 {
-			t.Errorf("%v: %d deletions", want, n)
-		}
-		f.stored(t, 1)
-	}
-	options.SourceFiles[1] = good
-	if err := upload(); err != nil {
-		t.Error(err)
-	}
-	f.stored(t, 1)
-}
-
-func TestReplace_LeavesAPackageOfAnotherTypeWithTheSameBytes(t *testing.T) {
-	gem := packagefiletest.Gem("demo", "1.0")
-	sum := sha256.Sum256(gem)
-	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Method == "GET" && r.URL.Query().Get("q") != "":
-			io.WriteString(w, "[]")
-		case r.Method == "GET":
-			io.WriteString(w, `[{"filename":"backup-1.0.bin","type":"anyfile","distro_version":"anyfile/1","sha256sum":"`+hex.EncodeToString(sum[:])+`","destroy_url":"/api/v1/repos/acme/main/anyfile/1/backup-1.0.bin"}]`)
-		case r.Method == "DELETE":
-			t.Errorf("%s is deleted", r.URL.Path)
-			io.WriteString(w, "{}")
-		default:
-			io.Copy(io.Discard, r.Body)
-			w.WriteHeader(422)
-			io.WriteString(w, `{"filename":["has already been taken"]}`)
-		}
-	})
-	_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes("demo-1.0.gem", gem), &packagecloud.UploadOptions{IfExists: packagecloud.Replace})
-	if !errors.Is(err, packagecloud.ErrExists) {
-		t.Errorf("the error is %v", err)
-	}
-}
-
-// The list lags behind, and what was uploaded is not stored.
-func TestReplace_PackageThatIsStillListedIsNotTheNewOne(t *testing.T) {
-	posts := 0
-	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case strings.HasSuffix(r.URL.Path, "distributions.json"):
-			io.WriteString(w, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
-		case r.Method == "GET":
-			io.WriteString(w, `[{"filename":"`+demo+`","type":"deb","distro_version":"ubuntu/jammy","sha256sum":"`+strings.Repeat("0", 64)+`","created_at":"2020-01-24T05:35:34.000Z"}]`)
-		case r.Method == "DELETE":
-			io.WriteString(w, "{}")
-		default:
-			io.Copy(io.Discard, r.Body)
-			switch posts++; posts {
-			case 1:
-				w.WriteHeader(422)
-				io.WriteString(w, `{"filename":["has already been taken"]}`)
-				return
-			case 2:
-				panic(http.ErrAbortHandler)
-			}
-			w.WriteHeader(201)
-			io.WriteString(w, `{"filename":"`+demo+`"}`)
-		}
-	})
-	if _, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace)); err != nil || posts != 3 {
-		t.Errorf("%d uploads, %v", posts, err)
 	}
 }
 
@@ -532,121 +387,5 @@ func TestReplace_ContentThatTellsNothingDeletesNothing(t *testing.T) {
 		if !errors.Is(err, test.err) || err == nil && pkg.Filename != test.holds || err != nil && !strings.Contains(err.Error(), "set UploadOptions.Decompressors") {
 			t.Errorf("%s: %+v, %v", name, pkg, err)
 		}
-	}
-}
-
-func TestReplace_SaysIfItDeletedAnotherPackageThanItStored(t *testing.T) {
-	posts := 0
-	f := setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		if r.Method == "POST" {
-			if posts++; posts == 2 {
-				io.Copy(io.Discard, r.Body)
-				return reply(r, 201, `{"filename":"demo_1.0-1_amd64.deb"}`), nil
-			}
-		}
-		return http.DefaultTransport.RoundTrip(r)
-	})}))
-	f.add(t, "ubuntu/jammy", demo, []byte("old"))
-	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
-	if err == nil || !strings.Contains(err.Error(), "the old "+demo+" was deleted") || !strings.Contains(err.Error(), "demo_1.0-1_amd64.deb") {
-		t.Errorf("the error is %v", err)
-	}
-}
-
-func TestReplace_WhoseDeletionMayBeDoneSaysSo(t *testing.T) {
-	for name, second := range map[string]func(r *http.Request) (*http.Response, error){
-		"401": func(r *http.Request) (*http.Response, error) { return reply(r, 401, "{}"), nil },
-		"402": func(r *http.Request) (*http.Response, error) { return reply(r, 402, "{}"), nil },
-		"no connection": func(r *http.Request) (*http.Response, error) {
-			return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
-		},
-		"500 for ever": func(r *http.Request) (*http.Response, error) { return reply(r, 500, ""), nil },
-	} {
-		deletions := 0
-		f := setup(t, packagecloud.WithRotationWait(0), packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-			if r.Method == "DELETE" {
-				if deletions++; deletions > 1 {
-					return second(r)
-				}
-			}
-			return http.DefaultTransport.RoundTrip(r)
-		})}))
-		pkg := f.add(t, "ubuntu/jammy", demo, []byte("old"))
-		f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", Reset: true})
-		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
-		f.want(t, err, packagecloud.ErrUnknownOutcome)
-		if !strings.Contains(err.Error(), "may be deleted, and nothing was sent in its place") || len(f.requests("POST")) != 1 {
-			t.Errorf("%s: the error is %v", name, err)
-		}
-		deletions = 0
-		f.srv.Inject(packagecloudtest.Fault{Method: "DELETE", Reset: true})
-		f.want(t, f.repo.Delete(t.Context(), pkg), packagecloud.ErrUnknownOutcome)
-	}
-}
-
-func TestReplace_LeavesThePackageOfAnotherScopeOrGroup(t *testing.T) {
-	for _, c := range []struct {
-		name          string
-		first, second packagecloud.Content
-	}{
-		{"npm scope", packagecloud.Bytes("demo-1.0.0.tgz", packagefiletest.Node("@a/demo", "1.0.0")), packagecloud.Bytes("demo-1.0.0.tgz", packagefiletest.Node("@b/demo", "1.0.0"))},
-		{"java group", packagecloud.Bytes("app-1.0.jar", packagefiletest.Jar("com.a", "app", "1.0")), packagecloud.Bytes("app-1.0.jar", packagefiletest.Jar("com.b", "app", "1.0"))},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			f := setup(t)
-			for _, content := range []packagecloud.Content{c.first, c.second} {
-				if _, err := f.repo.Upload(t.Context(), content, &packagecloud.UploadOptions{IfExists: packagecloud.Replace}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			f.stored(t, 2)
-		})
-	}
-}
-
-// Nor does it delete one of whose scope the new archive says nothing.
-func TestReplace_NeedsToKnowTheScope(t *testing.T) {
-	f := setup(t)
-	if err := f.srv.AddPackage("main", "node/1", "demo-1.0.0.tgz", packagefiletest.Node("demo", "1.0.0")); err != nil {
-		t.Fatal(err)
-	}
-	f.srv.ResetRequests()
-	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes("demo-1.0.0.tgz", []byte("no archive")), &packagecloud.UploadOptions{Type: "node", IfExists: packagecloud.Replace})
-	if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("DELETE")) != 0 {
-		t.Errorf("%d deletions: %v", len(f.requests("DELETE")), err)
-	}
-	f.stored(t, 1)
-}
-
-// Alpine packages of several architectures have one name and one address.
-func TestReplace_AlpinePackageOfAnotherArchitectureIsNotIt(t *testing.T) {
-	const name = "jake-1.0.1-r2.apk"
-	content := func(arch string) packagecloud.Content {
-		return packagecloud.Bytes(name, packagefiletest.Alpine("jake", "1.0.1-r2", arch))
-	}
-	alpine := func(what packagecloud.IfExists) *packagecloud.UploadOptions {
-		return &packagecloud.UploadOptions{Distribution: "alpine/v3.20", IfExists: what}
-	}
-	for _, what := range []packagecloud.IfExists{packagecloud.Skip, packagecloud.Replace} {
-		f := setup(t)
-		if _, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(what)); err != nil {
-			t.Fatal(err)
-		}
-		// The server judges.
-		_, err := f.repo.Upload(t.Context(), content("aarch64"), alpine(what))
-		if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("POST")) != 2 || len(f.requests("DELETE")) != 0 {
-			t.Errorf("%d: %v", what, err)
-		}
-	}
-	// Where both are there, their address means either.
-	f := setup(t)
-	if _, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(packagecloud.Fail)); err != nil {
-		t.Fatal(err)
-	}
-	const item = `{"filename":"` + name + `","distro_version":"alpine/v3.20","type":"alpine","created_at":"2026-01-0%d"}`
-	f.srv.Inject(packagecloudtest.Fault{Path: "/api/v1/repos/*/*/search.json", Status: 200, ContentType: "application/json", Body: "[" + fmt.Sprintf(item, 1) + "," + fmt.Sprintf(item, 2) + "]"})
-	_, err := f.repo.Upload(t.Context(), content("x86_64"), alpine(packagecloud.Replace))
-	if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("DELETE")) != 0 {
-		t.Errorf("one of two is replaced: %v", err)
 	}
 }

@@ -345,7 +345,7 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 
 // unknown says that the package may be there in spite of err.
 func (u *upload) unknown(err error) error {
-	return fmt.Errorf("%w: %s may be in %s (look, or upload it again with Skip): %w", ErrUnknownOutcome, u.content.Name, u.repo, err)
+	return fmt.Errorf("%w: %s may be in %s (look for it there, or let an upload with Skip find out): %w", ErrUnknownOutcome, u.content.Name, u.repo, err)
 }
 
 // post sends the form once. Only what the server refuses before it does
