@@ -1,6 +1,7 @@
 package packagecloudtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -43,125 +44,158 @@ func (j faultJSON) fault() (Fault, string) {
 	return f, ""
 }
 
+// controlCall is a control request.
+type controlCall struct {
+	w    http.ResponseWriter
+	r    *http.Request
+	body []byte
+}
+
+func (c controlCall) refuse(message string) {
+	writeJSON(c.w, http.StatusBadRequest, map[string]string{"error": message})
+}
+
+// decode reads the body into v. If it can't, it answers and returns false.
+func (c controlCall) decode(v any) bool {
+	d := json.NewDecoder(bytes.NewReader(c.body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		c.refuse("the body must be JSON: " + err.Error())
+		return false
+	}
+	return true
+}
+
+func (c controlCall) done() { c.w.WriteHeader(http.StatusNoContent) }
+
+// controls are the control endpoints, by method and path below controlPath.
+var controls = map[string]func(*Server, controlCall){
+	"POST faults": (*Server).controlFault,
+	"DELETE faults": func(s *Server, c controlCall) {
+		s.ClearFaults()
+		c.done()
+	},
+	"GET token": func(s *Server, c controlCall) {
+		writeJSON(c.w, http.StatusOK, map[string]string{"token": s.Token()})
+	},
+	"POST token/rotate": func(s *Server, c controlCall) {
+		writeJSON(c.w, http.StatusOK, map[string]string{"token": s.RotateToken()})
+	},
+	"POST token/revoke": func(s *Server, c controlCall) {
+		var j struct{ Token string }
+		if c.decode(&j) {
+			s.RevokeToken(j.Token)
+			c.done()
+		}
+	},
+	"POST repositories": (*Server).controlRepository,
+	"POST read_tokens":  (*Server).controlReadToken,
+	"GET packages": func(s *Server, c controlCall) {
+		packages := s.Packages(c.r.URL.Query().Get("repository"))
+		if packages == nil {
+			notFound(c.w)
+			return
+		}
+		writeJSON(c.w, http.StatusOK, packages)
+	},
+	"GET requests": func(s *Server, c controlCall) { writeJSON(c.w, http.StatusOK, s.Requests()) },
+	"DELETE requests": func(s *Server, c controlCall) {
+		s.ResetRequests()
+		c.done()
+	},
+	"POST downloads/expire": func(s *Server, c controlCall) {
+		s.ExpireDownloads()
+		c.done()
+	},
+	"POST plan": func(s *Server, c controlCall) {
+		var j struct {
+			MaxPackages     int  `json:"max_packages"`
+			QuotaSpent      bool `json:"quota_spent"`
+			PaymentRequired bool `json:"payment_required"`
+		}
+		if c.decode(&j) {
+			s.SetPlan(Plan(j))
+			c.done()
+		}
+	},
+}
+
 // control serves a control request; it reports whether r was one.
 func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	rest, ok := strings.CutPrefix(r.URL.Path, controlPath)
 	if !ok {
 		return false
 	}
-	refuse := func(message string) {
-		writeJSON(w, http.StatusBadRequest, map[string]string{"error": message})
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
-	if err != nil {
-		refuse("the body is too long")
+	c := controlCall{w: w, r: r}
+	var err error
+	if c.body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm)); err != nil {
+		c.refuse("the body is too long")
 		return true
 	}
-	decode := func(v any) bool {
-		d := json.NewDecoder(strings.NewReader(string(body)))
-		d.DisallowUnknownFields()
-		if err := d.Decode(v); err != nil {
-			refuse("the body must be JSON: " + err.Error())
-			return false
-		}
+	if serve := controls[r.Method+" "+rest]; serve != nil {
+		serve(s, c)
 		return true
 	}
-	switch r.Method + " " + rest {
-	case "POST faults":
-		var j faultJSON
-		if !decode(&j) {
-			break
-		}
-		f, wrong := j.fault()
-		id := 0
-		if wrong == "" {
-			if id, err = s.inject(f); err != nil {
-				wrong = err.Error()
-			}
-		}
-		if wrong != "" {
-			refuse(wrong)
-			break
-		}
-		writeJSON(w, http.StatusCreated, map[string]int{"id": id})
-	case "DELETE faults":
-		s.ClearFaults()
-		w.WriteHeader(http.StatusNoContent)
-	case "GET token":
-		writeJSON(w, http.StatusOK, map[string]string{"token": s.Token()})
-	case "POST token/rotate":
-		writeJSON(w, http.StatusOK, map[string]string{"token": s.RotateToken()})
-	case "POST token/revoke":
-		var j struct{ Token string }
-		if decode(&j) {
-			s.RevokeToken(j.Token)
-			w.WriteHeader(http.StatusNoContent)
-		}
-	case "POST repositories":
-		var j struct {
-			Name    string
-			Private bool
-		}
-		if !decode(&j) {
-			break
-		}
-		owner, name := s.opts.Owner, j.Name
-		if user, bare, ok := strings.Cut(j.Name, "/"); ok {
-			owner, name = user, bare
-		}
-		s.mu.Lock()
-		refusal := s.createRepository(owner, name, j.Private)
-		s.mu.Unlock()
-		if refusal != nil {
-			refusal.write(w)
-			break
-		}
-		writeJSON(w, http.StatusCreated, map[string]string{"name": owner + "/" + name})
-	case "POST read_tokens":
-		var j struct{ Repository, Name string }
-		if !decode(&j) {
-			break
-		}
-		s.mu.Lock()
-		repo := s.repositoryNamed(j.Repository)
-		s.mu.Unlock()
-		if repo == nil || j.Name == "" {
-			refuse("name a repository that exists and the token's name")
-			break
-		}
-		writeJSON(w, http.StatusCreated, map[string]string{"token": s.CreateReadToken(j.Repository, j.Name)})
-	case "GET packages":
-		packages := s.Packages(r.URL.Query().Get("repository"))
-		if packages == nil {
-			notFound(w)
-			break
-		}
-		writeJSON(w, http.StatusOK, packages)
-	case "GET requests":
-		writeJSON(w, http.StatusOK, s.Requests())
-	case "DELETE requests":
-		s.ResetRequests()
-		w.WriteHeader(http.StatusNoContent)
-	case "POST downloads/expire":
-		s.ExpireDownloads()
-		w.WriteHeader(http.StatusNoContent)
-	case "POST plan":
-		var j struct {
-			MaxPackages     int  `json:"max_packages"`
-			QuotaSpent      bool `json:"quota_spent"`
-			PaymentRequired bool `json:"payment_required"`
-		}
-		if decode(&j) {
-			s.SetPlan(Plan(j))
-			w.WriteHeader(http.StatusNoContent)
-		}
-	default:
-		id, err := strconv.Atoi(strings.TrimPrefix(rest, "faults/"))
-		if r.Method == http.MethodDelete && err == nil && s.removeFault(id) {
-			w.WriteHeader(http.StatusNoContent)
-			break
-		}
+	id, err := strconv.Atoi(strings.TrimPrefix(rest, "faults/"))
+	if r.Method == http.MethodDelete && err == nil && s.removeFault(id) {
+		c.done()
+	} else {
 		notFound(w)
 	}
 	return true
+}
+
+func (s *Server) controlFault(c controlCall) {
+	var j faultJSON
+	if !c.decode(&j) {
+		return
+	}
+	f, wrong := j.fault()
+	if wrong != "" {
+		c.refuse(wrong)
+		return
+	}
+	id, err := s.inject(f)
+	if err != nil {
+		c.refuse(err.Error())
+		return
+	}
+	writeJSON(c.w, http.StatusCreated, map[string]int{"id": id})
+}
+
+func (s *Server) controlRepository(c controlCall) {
+	var j struct {
+		Name    string
+		Private bool
+	}
+	if !c.decode(&j) {
+		return
+	}
+	owner, name, ok := strings.Cut(j.Name, "/")
+	if !ok {
+		owner, name = s.opts.Owner, j.Name
+	}
+	s.mu.Lock()
+	refusal := s.createRepository(owner, name, j.Private)
+	s.mu.Unlock()
+	if refusal != nil {
+		refusal.write(c.w)
+		return
+	}
+	writeJSON(c.w, http.StatusCreated, map[string]string{"name": owner + "/" + name})
+}
+
+func (s *Server) controlReadToken(c controlCall) {
+	var j struct{ Repository, Name string }
+	if !c.decode(&j) {
+		return
+	}
+	s.mu.Lock()
+	repo := s.repositoryNamed(j.Repository)
+	s.mu.Unlock()
+	if repo == nil || j.Name == "" {
+		c.refuse("name a repository that exists and the token's name")
+		return
+	}
+	writeJSON(c.w, http.StatusCreated, map[string]string{"token": s.CreateReadToken(j.Repository, j.Name)})
 }
