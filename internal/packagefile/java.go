@@ -62,17 +62,17 @@ func readJava(base string, r io.ReaderAt, size int64) (Info, bool) {
 		p, ok := properties(b)
 		info := Info{Group: p["groupId"], Name: p["artifactId"], Version: p["version"]}
 		if !ok || !info.maven() || path.Dir(name) != info.mavenFolder() {
-			return Info{}, false // it may be the archive's own
+			info = Info{} // it may be the archive's own
 		}
 		found = append(found, info)
 	}
 	if len(found) > 1 {
 		found = slices.DeleteFunc(found, func(info Info) bool {
 			rest, ok := strings.CutPrefix(base, info.Name+"-"+info.Version)
-			return !ok || rest != "" && rest[0] != '-' && rest != path.Ext(base)
+			return !ok || info.Name == "" || rest != "" && rest[0] != '-' && rest != path.Ext(base)
 		})
 	}
-	if len(found) != 1 {
+	if len(found) != 1 || found[0].Name == "" {
 		return Info{}, false
 	}
 	more, _ := pomInfo(files[found[0].mavenFolder()+"/pom.xml"])

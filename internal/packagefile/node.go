@@ -7,7 +7,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 )
 
 // inNode is where an npm package's metadata lies: in the archive's first folder
@@ -24,7 +23,7 @@ func readNode(r io.ReaderAt, size int64) (Info, bool) {
 }
 
 var (
-	nodeName    = regexp.MustCompile(`^(?:(@[A-Za-z0-9~-][A-Za-z0-9~._-]*)/)?([A-Za-z0-9~-][A-Za-z0-9~._-]*)$`)
+	nodeName    = regexp.MustCompile(`^(?:(@[A-Za-z0-9~_-][A-Za-z0-9~._-]*)/)?([A-Za-z0-9~_-][A-Za-z0-9~._-]*)$`)
 	nodeVersion = regexp.MustCompile(`^(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*(?:[-+][0-9A-Za-z.+-]+)?$`)
 )
 
@@ -59,7 +58,7 @@ func nodeInfo(b []byte) (Info, bool) {
 			info.Dependencies = append(info.Dependencies, Dependency{kind.context, names})
 		}
 	}
-	return info, validPart(info.Name) && validPart(info.Version) && !strings.HasPrefix(info.Scope, "@.")
+	return info, validPart(info.Name) && validPart(info.Version)
 }
 
 // looksNode reports whether b is a package.json with any name and version.
