@@ -35,37 +35,33 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 	unknown := func(err error) error {
 		return fmt.Errorf("%w: %s may be deleted; look whether it is still in %s: %w", ErrUnknownOutcome, shorten(pkg.Filename, 200), r, err)
 	}
-	lost := false // an earlier try may have been carried out
-	for try := 1; ; try++ {
+	lost := false     // an earlier try may have been carried out
+	var failure error // of the look after it
+	err = r.client.retry.Run(ctx, func(int) error {
 		_, err := r.client.call(ctx, req, nil)
 		if err == nil || lost && errors.Is(err, ErrNotFound) {
 			return nil
 		}
-		if lost = lost || ambiguous(err); !lost {
+		if lost = lost || ambiguous(err); !lost || ctx.Err() != nil {
 			return err
 		}
-		if ctx.Err() != nil {
-			return unknown(err)
-		}
-		have, failure := r.stored(ctx, pkg, false)
-		switch {
-		case failure != nil:
-			return unknown(unseen(err, failure))
-		case have == nil:
+		var have *Package
+		if have, failure = r.stored(ctx, pkg, false); failure == nil && have == nil {
 			return nil
 		}
-		pause, ok := r.client.pause(try, err)
-		switch {
-		case ok && ambiguous(err) && try < maxTries:
-			if exchange.Sleep(ctx, pause) != nil {
-				return unknown(exchange.ContextError(ctx, err))
-			}
-		case answered(err):
-			return fmt.Errorf("packagecloud: %s is still in %s: %w", shorten(pkg.Filename, 200), r, err)
-		default:
-			return unknown(err)
-		}
+		return err
+	}, func(err error) exchange.Verdict {
+		return exchange.Verdict{Again: ambiguous(err) && failure == nil, RetryAfter: retryAfter(err)}
+	}, nil)
+	switch {
+	case err == nil || !lost:
+		return err
+	case failure != nil:
+		return unknown(unseen(err, failure))
+	case ctx.Err() == nil && answered(err):
+		return fmt.Errorf("packagecloud: %s is still in %s: %w", shorten(pkg.Filename, 200), r, err)
 	}
+	return unknown(err)
 }
 
 // Promote moves pkg to another repository, such as "acme/stable", and returns

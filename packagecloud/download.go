@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 	"github.com/packagecloud-go/sdk/tokensource"
@@ -159,28 +160,25 @@ var errCut = errors.New("the download broke off")
 var errShort = fmt.Errorf("the answer ended early: %w", io.ErrUnexpectedEOF)
 
 func (d *download) run(ctx context.Context) error {
-	denied := false // the try before met an expired address
-	for try := 1; ; try++ {
-		before := d.written
+	before, denied := int64(0), false // denied: the try before met an expired address
+	try := func(n int) error {
+		before = d.written
 		err := d.fetch(ctx)
-		if err == nil {
-			return d.verify()
+		if err == nil || n > 1 && d.written == before && errors.Is(err, errShort) {
+			return d.verify() // in the second case, that is all there is
 		}
-		if d.written > before {
-			try = 1 // it moves
-		} else if try > 1 && errors.Is(err, errShort) {
-			return d.verify() // that is all there is
-		}
-		pause, again := d.client.again(ctx, request{readOnly: true}, err, try)
-		if !again && (denied || !expired(err) || ctx.Err() != nil) {
-			return err
-		}
-		denied = expired(err)
-		d.client.http.Logger.DebugContext(ctx, "packagecloud download resumes", "file", d.name(), "at", d.written, "error", err.Error())
-		if exchange.Sleep(ctx, max(pause, d.client.retry.Pause(try))) != nil {
-			return exchange.ContextError(ctx, err)
-		}
+		return err
 	}
+	judge := func(err error) exchange.Verdict {
+		verdict := request{readOnly: true}.judge(err)
+		verdict.Again = verdict.Again || expired(err) && !denied
+		verdict.Restart = d.written > before
+		denied = expired(err)
+		return verdict
+	}
+	return d.client.retry.Run(ctx, try, judge, func(_ int, _ time.Duration, err error) {
+		d.client.http.Logger.DebugContext(ctx, "packagecloud download resumes", "file", d.name(), "at", d.written, "error", err.Error())
+	})
 }
 
 // expired reports whether the signed address that the download was redirected

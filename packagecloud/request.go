@@ -16,10 +16,8 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-const (
-	maxTries = 5
-	maxPause = 30 * time.Second
-)
+// maxPause is the longest wait that a server may ask for.
+const maxPause = 30 * time.Second
 
 // request is one call of the API.
 type request struct {
@@ -97,21 +95,19 @@ func (r *Repository) subject(pkg *Package) string {
 
 // call sends r, decodes the JSON of the answer into out, which may be nil, and
 // retries what is safe to repeat.
-func (c *Client) call(ctx context.Context, r request, out any) (http.Header, error) {
-	for try := 1; ; try++ {
-		header, err := c.exchange(ctx, r, out)
-		if err == nil {
-			return header, nil
-		}
-		pause, again := c.again(ctx, r, err, try)
-		if !again {
-			return nil, err
-		}
-		c.http.Logger.DebugContext(ctx, "packagecloud retry", "method", r.method, "endpoint", r.endpoint, "try", try, "pause", pause, "error", err.Error())
-		if exchange.Sleep(ctx, pause) != nil {
-			return nil, exchange.ContextError(ctx, err)
-		}
-	}
+func (c *Client) call(ctx context.Context, r request, out any) (header http.Header, err error) {
+	err = c.repeat(ctx, r, func() (err error) {
+		header, err = c.exchange(ctx, r, out)
+		return err
+	})
+	return header, err
+}
+
+// repeat calls try, which sends r, as often as it is safe to.
+func (c *Client) repeat(ctx context.Context, r request, try func() error) error {
+	return c.retry.Run(ctx, func(int) error { return try() }, r.judge, func(n int, pause time.Duration, err error) {
+		c.http.Logger.DebugContext(ctx, "packagecloud retry", "method", r.method, "endpoint", r.endpoint, "try", n, "pause", pause, "error", err.Error())
+	})
 }
 
 func (c *Client) exchange(ctx context.Context, r request, out any) (http.Header, error) {
@@ -134,38 +130,31 @@ func (c *Client) exchange(ctx context.Context, r request, out any) (http.Header,
 	return resp.Header, decodeAnswer(r, answer, body, out)
 }
 
-// again decides on another try. What changes something is repeated only if the
+// judge decides on another try. What changes something is repeated only if the
 // server certainly hasn't done it.
-func (c *Client) again(ctx context.Context, r request, err error, try int) (time.Duration, bool) {
-	if try >= maxTries || ctx.Err() != nil {
-		return 0, false
-	}
-	pause, ok := c.pause(try, err)
+func (r request) judge(err error) exchange.Verdict {
+	e, ok := errors.AsType[*Error](err)
 	if !ok {
-		return 0, false
+		return exchange.Verdict{Again: exchange.Reached(err) && (r.readOnly || exchange.NeverSent(err))}
 	}
-	if e, ok := errors.AsType[*Error](err); ok {
-		switch {
-		case e.StatusCode == http.StatusTooManyRequests, e.StatusCode == http.StatusTooEarly:
-			// Nothing was done. But a spent quota is not hammered.
-			return pause, !e.Is(ErrQuota)
-		case e.StatusCode >= 500, e.StatusCode == http.StatusRequestTimeout:
-			// A gateway says so also after the server has done its work.
-			return pause, r.readOnly
-		}
-		return 0, false
+	again := false
+	switch {
+	case e.StatusCode == http.StatusTooManyRequests, e.StatusCode == http.StatusTooEarly:
+		// Nothing was done. But a spent quota is not hammered.
+		again = !e.Is(ErrQuota)
+	case e.StatusCode >= 500, e.StatusCode == http.StatusRequestTimeout:
+		// A gateway says so also after the server has done its work.
+		again = r.readOnly
 	}
-	return pause, exchange.Reached(err) && (r.readOnly || exchange.NeverSent(err))
+	return exchange.Verdict{Again: again, RetryAfter: e.RetryAfter}
 }
 
-// pause is the backoff, or what the server asks for if that is longer. More
-// than maxPause is the caller's matter.
-func (c *Client) pause(try int, err error) (time.Duration, bool) {
-	pause := c.retry.Pause(try)
+// retryAfter is how long the server asks to wait with err; zero if it doesn't.
+func retryAfter(err error) time.Duration {
 	if e, ok := errors.AsType[*Error](err); ok {
-		return max(pause, e.RetryAfter), e.RetryAfter <= maxPause
+		return e.RetryAfter
 	}
-	return pause, true
+	return 0
 }
 
 // once sends r without a retry. A status that isn't a success is an *Error.

@@ -235,20 +235,16 @@ func (u *upload) sizeOf(ctx context.Context, pkg *Package) (int64, error) {
 		endpoint: "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",
 		header:   http.Header{"Accept-Encoding": {"identity"}, "Range": {"bytes=0-0"}},
 	}
-	for try := 1; ; try++ {
+	var size int64
+	err = c.repeat(ctx, r, func() error {
 		answer, err := c.once(ctx, r)
 		if err == nil {
 			answer.Response.Body.Close() // all of it, if the server ignores the range
-			return totalSize(answer.Response), nil
+			size = totalSize(answer.Response)
 		}
-		pause, again := c.again(ctx, r, err, try)
-		if !again {
-			return 0, err
-		}
-		if exchange.Sleep(ctx, pause) != nil {
-			return 0, exchange.ContextError(ctx, err)
-		}
-	}
+		return err
+	})
+	return size, err
 }
 
 // totalSize reads the size of the whole in the answer to a request for a part; 0

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -289,84 +288,4 @@ func (u *upload) run(ctx context.Context) (*Package, error) {
 		pkg, err = u.refused(ctx, err, func() (*Package, error) { return u.send(ctx, path, newForm(fields, files)) })
 	}
 	return u.afterDelete(pkg, err)
-}
-
-// send posts the form until the outcome is known. After a try that may have been
-// carried out, no failure of a later one tells that the package isn't there.
-func (u *upload) send(ctx context.Context, path string, form *form) (*Package, error) {
-	c := u.repo.client
-	lost := false // an earlier try may have been carried out
-	fail := func(err error) (*Package, error) {
-		if lost {
-			err = u.unknown(err)
-		}
-		return nil, err
-	}
-	for try := 1; ; try++ {
-		pkg, err := u.post(ctx, path, form)
-		if err == nil {
-			return pkg, nil
-		}
-		local, whole := u.transfer.state()
-		switch {
-		case local != nil:
-			return fail(local) // the content can't be read, or changed
-		case errors.Is(err, ErrChecksum), errors.Is(err, ErrUnknownOutcome):
-			return nil, err // a repeat would find what is stored
-		case errors.Is(err, ErrExists) && lost:
-			return u.resolveDuplicate(ctx, err)
-		case !ambiguous(err):
-			return fail(err)
-		}
-		lost = lost || whole
-		if ctx.Err() != nil {
-			return fail(err)
-		}
-		c.http.Logger.WarnContext(ctx, "packagecloud upload has no clear answer; looking it up", "file", u.content.Name, "try", try, "error", err.Error())
-		if lost {
-			if found, lookupErr := u.lookUp(ctx, nil); found != nil || lookupErr != nil {
-				return found, lookupErr
-			}
-		} else if refusal := u.probe(ctx); refusal != nil {
-			return nil, refusal
-		}
-		if u.content.once() && u.content.used.Load() {
-			return fail(fmt.Errorf("%w: %w", ErrNotReplayable, err))
-		}
-		pause, ok := c.pause(try, err)
-		if try == maxTries || !ok {
-			return fail(fmt.Errorf("packagecloud: %s is not listed in %s after %d tries: %w", u.content.Name, u.repo, try, err))
-		}
-		if exchange.Sleep(ctx, pause) != nil {
-			return fail(exchange.ContextError(ctx, err))
-		}
-	}
-}
-
-// unknown says that the package may be there in spite of err.
-func (u *upload) unknown(err error) error {
-	return fmt.Errorf("%w: %s may be in %s (look for it there, or let an upload with Skip find out): %w", ErrUnknownOutcome, u.content.Name, u.repo, err)
-}
-
-// post sends the form once. Only what the server refuses before it does
-// anything is repeated here and below: a question it doesn't take, a 401 with a
-// new token, and a request to wait.
-func (u *upload) post(ctx context.Context, path string, form *form) (*Package, error) {
-	pkg, err := u.postOnce(ctx, path, form)
-	if err != nil {
-		return nil, err
-	}
-	return u.believe(ctx, pkg)
-}
-
-func (u *upload) postOnce(ctx context.Context, path string, form *form) (*Package, error) {
-	defer u.transfer.end() // what is read later would be read behind the caller's back
-	c := u.repo.client
-	r := request{
-		method: http.MethodPost, url: path, subject: u.repo.subject(nil), endpoint: uploadEndpoint,
-		header: http.Header{"Content-Type": {form.contentType}, "Accept": {"application/json"}},
-		size:   form.size, askFirst: form.size > expectFrom,
-		body: func(attempt *exchange.Attempt) (io.ReadCloser, error) { return form.open(&u.transfer, attempt) },
-	}
-	return c.onePackage(ctx, r)
 }

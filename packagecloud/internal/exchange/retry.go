@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -27,29 +28,34 @@ type Verdict struct {
 	Restart    bool          // the try got somewhere: count the tries anew
 }
 
-// Run calls try until it succeeds, until judge wants no further try of its error,
-// or until the tries are used up, and returns the last error. Tries count from
-// 1. If ctx ends during a pause, the error holds that of ctx and the last one.
-func (p Policy) Run(ctx context.Context, try func(n int) error, judge func(n int, err error) Verdict) error {
+// Run calls try until it succeeds, until judge wants no further try after its
+// error, or until the tries are used up, and returns the last error. Tries count
+// from 1. Before each pause Run calls pausing, if it isn't nil. If ctx ends before
+// the next try, the error holds that of ctx and the last one.
+func (p Policy) Run(ctx context.Context, try func(n int) error, judge func(error) Verdict, pausing func(n int, pause time.Duration, err error)) error {
 	for n := 1; ; n++ {
 		err := try(n)
 		if err == nil {
 			return nil
 		}
-		verdict := judge(n, err)
+		verdict := judge(err)
 		if verdict.Restart {
 			n = 1
 		}
-		if !verdict.Again || n >= p.MaxTries() || verdict.RetryAfter > p.maxPause() || ctx.Err() != nil {
+		if !verdict.Again || n >= p.MaxTries() || verdict.RetryAfter > p.LongestPause() || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return err
 		}
-		if Sleep(ctx, max(p.Pause(n), verdict.RetryAfter)) != nil {
+		pause := max(p.pause(n), verdict.RetryAfter)
+		if pausing != nil {
+			pausing(n, pause, err)
+		}
+		if Sleep(ctx, pause) != nil {
 			return ContextError(ctx, err)
 		}
 	}
 }
 
-// MaxTries is the most tries that an operation gets.
+// MaxTries is Tries, or its default.
 func (p Policy) MaxTries() int {
 	if p.Tries > 0 {
 		return p.Tries
@@ -57,9 +63,9 @@ func (p Policy) MaxTries() int {
 	return 5
 }
 
-// Pause is the pause after the nth try.
-func (p Policy) Pause(n int) time.Duration {
-	pause, limit := p.minPause(), p.maxPause()/4
+// pause is the pause after the nth try.
+func (p Policy) pause(n int) time.Duration {
+	pause, limit := p.minPause(), p.LongestPause()/4
 	for ; n > 1 && pause < limit; n-- {
 		pause *= 2
 	}
@@ -73,7 +79,8 @@ func (p Policy) minPause() time.Duration {
 	return 250 * time.Millisecond
 }
 
-func (p Policy) maxPause() time.Duration {
+// LongestPause is MaxPause, or its default.
+func (p Policy) LongestPause() time.Duration {
 	if p.MaxPause > 0 {
 		return p.MaxPause
 	}
