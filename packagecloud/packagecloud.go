@@ -83,6 +83,7 @@ type config struct {
 	application   string
 	insecure      bool
 	rotationWait  time.Duration
+	retry         RetryPolicy
 	openers       []backends.Opener
 }
 
@@ -143,6 +144,37 @@ func WithRotationWait(d time.Duration) Option {
 	}
 }
 
+// RetryPolicy says how often a request is tried, and how long the client pauses
+// between two tries. The zero value, and each field that is zero, is the default.
+type RetryPolicy struct {
+	// Tries is the most tries of a request, the first included. The default is 5;
+	// 1 never repeats a request, except with another token.
+	Tries int
+	// MinPause is the pause after the first try. It doubles with each further one,
+	// and is varied by a quarter up and down. The default is 250 ms. An upload whose
+	// answer got lost is looked up four times, at once and after pauses of 4, 8 and
+	// 16 times MinPause.
+	MinPause time.Duration
+	// MaxPause is the longest wait that a server may ask for by Retry-After; a
+	// request that would have to wait longer fails. Other pauses reach a quarter of
+	// it. The default is 30 s.
+	MaxPause time.Duration
+}
+
+// WithRetry sets the policy by which requests are repeated; the client repeats
+// only what is safe to repeat. A test against packagecloudtest sets a MinPause of a
+// millisecond to be quick. Negative values are an error. A [Transport] repeats
+// nothing by it.
+func WithRetry(policy RetryPolicy) Option {
+	return func(c *config) error {
+		if policy.Tries < 0 || policy.MinPause < 0 || policy.MaxPause < 0 {
+			return errors.New("packagecloud: the tries and pauses of a RetryPolicy must not be negative; zero is the default")
+		}
+		c.retry = policy
+		return nil
+	}
+}
+
 // WithInsecureHTTP lets the token be sent over plain http to a host that isn't
 // this machine. Everyone on the way can read it.
 func WithInsecureHTTP() Option {
@@ -192,8 +224,15 @@ func newClient(source tokensource.TokenSource, cfg *config) (*Client, error) {
 	}
 	return &Client{
 		http:             &exchange.Client{Auth: auth, Logger: logger(cfg), UserAgent: userAgent(cfg.application), Stall: stallTimeout},
-		unknownOutcomeAt: []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second},
+		retry:            exchange.Policy(cfg.retry),
+		unknownOutcomeAt: looks(cfg.retry),
 	}, nil
+}
+
+// looks returns the pauses before each look for a lost upload.
+func looks(policy RetryPolicy) []time.Duration {
+	unit := 4 * cmp.Or(policy.MinPause, 250*time.Millisecond)
+	return []time.Duration{0, unit, 2 * unit, 4 * unit}
 }
 
 // logger returns the configured logger, or one that discards.

@@ -1,6 +1,7 @@
 package packagecloud_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -615,5 +616,27 @@ func TestClient_SaysWhoItIs(t *testing.T) {
 	f.repo.Info(t.Context())
 	if agent := f.requests("")[0].UserAgent; !strings.HasPrefix(agent, "myapp/1.2 packagecloud-go/") {
 		t.Errorf("the User-Agent is %q", agent)
+	}
+}
+
+// Guarantee A4.
+func TestClient_RetryPolicySaysHowOftenARequestIsTried(t *testing.T) {
+	for _, policy := range []packagecloud.RetryPolicy{
+		{Tries: 1},
+		{Tries: 3, MinPause: time.Millisecond},
+		{MinPause: time.Millisecond},
+	} {
+		requests := 0
+		_, client, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			requests++
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}, packagecloud.WithRetry(policy))
+		_, err := client.Repository("acme", "main").Info(t.Context())
+		if want := cmp.Or(policy.Tries, 5); requests != want || err == nil {
+			t.Errorf("%+v: %d requests, %v; want %d and an error", policy, requests, err, want)
+		}
+	}
+	if _, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithRetry(packagecloud.RetryPolicy{Tries: -1})); err == nil {
+		t.Error("a negative number of tries was taken")
 	}
 }
