@@ -39,6 +39,7 @@ func fake(scheme string) Opener {
 
 func fakes() []Opener { return []Opener{fake("env"), fake("file"), fake("awssm")} }
 
+// Guarantee B8.
 func TestParse_ReadsTheGrammar(t *testing.T) {
 	for _, test := range []struct {
 		in   string
@@ -95,6 +96,7 @@ func TestParse_OneElementIsTheSourceItselfAndSeveralAChain(t *testing.T) {
 	}
 }
 
+// Guarantee B8.
 func TestParse_PointsAtTheFault(t *testing.T) {
 	for _, test := range []struct{ name, in, want string }{
 		{"empty", "", "the spec is empty"},
@@ -156,6 +158,7 @@ func TestParse_PointsAtTheFault(t *testing.T) {
 	}
 }
 
+// Guarantee B8.
 func TestParse_DoesNotRepeatWhatMayBeAToken(t *testing.T) {
 	const hex = "f0e1d2c3b4a5968778695a4b3c2d1e0ff0e1d2c3b4a59687"
 	const odd = "Zx9-sekrit_value.0815-long"
@@ -247,6 +250,7 @@ func TestParse_KeepsAnOpenersErrorAndWithholdsForeignText(t *testing.T) {
 	}
 }
 
+// Guarantee B8.
 func TestSpec_RoundTrips(t *testing.T) {
 	for _, want := range []Spec{
 		{Scheme: "env", Name: "A"},
@@ -284,6 +288,7 @@ func TestSpec_StringSortsOptions(t *testing.T) {
 	}
 }
 
+// Guarantee B8.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"env:PACKAGECLOUD_TOKEN,vault:secret/packagecloud#api_key,awssm:prod/packagecloud?region=eu-west-1#token",
@@ -324,6 +329,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// Guarantee B8.
 func FuzzSpec(f *testing.F) {
 	f.Add("name", "key", "value", "field")
 	f.Add("%,?# ", "&=", "\xff\x00", "\u202e")

@@ -18,6 +18,8 @@ import (
 // source's spelling opens the same source. No slip makes another chain of a spec
 // that is accepted. And a token anywhere in a spec, as it is or percent-encoded, is
 // refused and not repeated.
+//
+// Guarantee B8.
 func FuzzParse_Openers(f *testing.F) {
 	const token = "f0e1d2c3b4a5968778695a4b3c2d1e0ff0e1d2c3b4a59687"
 	for _, seed := range []string{

@@ -31,6 +31,8 @@ func (l *logged) Write(p []byte) (int, error) {
 // The whole road at once: every place a token can be in, spelled in one string,
 // with a cache, a client and a logger behind it. Whatever is wrong with the place
 // or the token, neither the error nor the log nor an event shows a secret.
+//
+// Guarantee G1.
 func TestCanary_EveryPlaceInOneString(t *testing.T) {
 	w := newWorld(t)
 	m, v := startMoto(t, "1000000"), startVault(t)

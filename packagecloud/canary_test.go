@@ -115,6 +115,7 @@ var calls = map[string]func(*bird) error{
 // asksNothing are the methods that send no request.
 var asksNothing = []string{"Client.Repository", "Client.String", "Client.Format", "Repository.String", "Transport.String", "Transport.Format"}
 
+// Guarantee G1.
 func TestCanary_KnowsEveryMethod(t *testing.T) {
 	driven := map[string]bool{}
 	for name := range calls {
@@ -443,6 +444,8 @@ func plagues() map[string]func(*bird) func(*http.Request, *http.Response) (*http
 // Every method meets every fault at each of its requests, and neither an error,
 // the log, an event nor a value shows a credential; nor is one sent where it
 // doesn't belong.
+//
+// Guarantee G1.
 func TestCanary_EveryMethodThroughEveryFault(t *testing.T) {
 	faults := plagues()
 	for _, name := range slices.Sorted(maps.Keys(calls)) {

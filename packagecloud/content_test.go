@@ -71,6 +71,7 @@ func (r *hangingReader) Close() error {
 	return nil
 }
 
+// Guarantee A4.
 func TestUpload_EndsThoughItsContentHangs(t *testing.T) {
 	for _, at := range []string{"open", "look", "read", "close"} {
 		for name, want := range map[string]error{"context": context.DeadlineExceeded, "stall": packagecloud.ErrStalled} {
@@ -112,6 +113,7 @@ func TestUpload_EndsThoughItsContentHangs(t *testing.T) {
 	}
 }
 
+// Guarantee A4.
 func TestUpload_ContentThatGivesNothingIsNoProgress(t *testing.T) {
 	begins := func() io.Reader { return io.MultiReader(strings.NewReader("123"), idle{}) }
 	for name, content := range map[string]packagecloud.Content{
@@ -165,6 +167,7 @@ func (l leaving) Read(p []byte) (int, error) {
 func (l leaving) ReadAt(p []byte, _ int64) (int, error) { return l.Read(p) }
 func (l leaving) Close() error                          { return nil }
 
+// Guarantee A4.
 func TestUpload_ReadingAheadEndsWithTheContext(t *testing.T) {
 	for name, test := range map[string]struct {
 		file    string
@@ -225,6 +228,7 @@ type singleReader struct {
 
 func (r *singleReader) Close() error { r.closed++; return nil }
 
+// Guarantee U1.
 func TestUpload_ContentThatOpensOnceIsOpenedOnce(t *testing.T) {
 	for name, reader := range map[string]func([]byte) io.Reader{
 		"a stream": func(b []byte) io.Reader { return iotest.HalfReader(bytes.NewReader(b)) },
@@ -258,6 +262,7 @@ func TestUpload_ContentThatOpensOnceIsOpenedOnce(t *testing.T) {
 	}
 }
 
+// Guarantee U1.
 func TestUpload_FileThatIsRemovedWhileItIsSentIsStored(t *testing.T) {
 	f := setup(t)
 	path := filepath.Join(t.TempDir(), demo)
@@ -276,6 +281,7 @@ func TestUpload_FileThatIsRemovedWhileItIsSentIsStored(t *testing.T) {
 	}
 }
 
+// Guarantee U1.
 func TestUpload_FileThatCannotBeOpenedIsSaidBeforeARequest(t *testing.T) {
 	f := setup(t)
 	denied := packagecloud.Content{Name: demo, Size: 3, Open: func() (io.ReadCloser, error) { return nil, fs.ErrPermission }}
@@ -291,6 +297,7 @@ func TestUpload_FileThatCannotBeOpenedIsSaidBeforeARequest(t *testing.T) {
 	}
 }
 
+// Guarantee U1.
 func TestUpload_SourceFileThatCannotBeOpenedEndsIt(t *testing.T) {
 	f := setup(t)
 	denied := packagecloud.Content{Name: "demo_1.0.orig.tar.gz", Size: 3, Open: func() (io.ReadCloser, error) { return nil, fs.ErrPermission }}
@@ -304,6 +311,7 @@ func TestUpload_SourceFileThatCannotBeOpenedEndsIt(t *testing.T) {
 	f.stored(t, 0)
 }
 
+// Guarantee A4.
 func TestUpload_WaitsAsLongAsTheServerAsks(t *testing.T) {
 	var posts []time.Time
 	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -331,6 +339,7 @@ func TestUpload_WaitsAsLongAsTheServerAsks(t *testing.T) {
 	}
 }
 
+// Guarantee U8.
 func TestUpload_QuestionThatIsRefusedIsNotAskedAgain(t *testing.T) {
 	var asked []string
 	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -377,6 +386,7 @@ func (s slowly) ReadAt(p []byte, off int64) (int, error) {
 func (slowly) WriteTo(io.Writer) (int64, error) { panic("not by the client") }
 func (slowly) Close() error                     { return nil }
 
+// Guarantee A4.
 func TestUpload_SlowContentIsNoStall(t *testing.T) {
 	content := packagefiletest.Deb("demo", "1.0", "amd64")
 	f := setup(t)

@@ -25,6 +25,7 @@ func groups(t *testing.T) map[string][]packagecloud.Distribution {
 		"jar":[{"index_name":"java","versions":[{"id":167,"index_name":"maven2"}]}]}`)
 }
 
+// Guarantee U4.
 func TestLookup_ByNameAndNumber(t *testing.T) {
 	for _, test := range []struct {
 		group, name string
@@ -82,6 +83,7 @@ func TestDistributions_OddOnesDoNotBreakTheRest(t *testing.T) {
 	}
 }
 
+// Guarantee U4.
 func TestUpload_ListOfDistributionsIsFetchedOnce(t *testing.T) {
 	f := setup(t)
 	for _, name := range []string{"a_1_amd64.deb", "b_1_amd64.deb", "c_1_amd64.deb"} {
@@ -102,6 +104,7 @@ func TestUpload_ListOfDistributionsIsFetchedOnce(t *testing.T) {
 	f.stored(t, 3)
 }
 
+// Guarantee U4.
 func TestUpload_OldListOfDistributionsServesWhileThereIsNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lists, up := 0, true
@@ -164,6 +167,7 @@ func TestUpload_OldListOfDistributionsServesWhileThereIsNoOther(t *testing.T) {
 	})
 }
 
+// Guarantee U4.
 func FuzzLookup(f *testing.F) {
 	f.Add([]byte(`{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy","version_number":"22.04"}]}]}`), "deb", "ubuntu/jammy")
 	f.Add([]byte(`{"py":[{"versions":[{}]}]}`), "py", "/1")

@@ -53,6 +53,7 @@ func (f *fixture) downloads(host string) []int {
 	return out
 }
 
+// Guarantee D1.
 func TestDownload_WritesAndVerifies(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
@@ -77,6 +78,7 @@ func TestDownload_WritesAndVerifies(t *testing.T) {
 	}
 }
 
+// Guarantee D2.
 func TestDownload_VerifiesSHA512WhereThatIsAllThereIs(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, []byte("content"))
@@ -85,6 +87,7 @@ func TestDownload_VerifiesSHA512WhereThatIsAllThereIs(t *testing.T) {
 	f.want(t, f.repo.Download(t.Context(), pkg, io.Discard), packagecloud.ErrChecksum)
 }
 
+// Guarantees: D1, D2.
 func TestDownloadFile_AppearsWholeOrNotAtAll(t *testing.T) {
 	flip := int64(1000)
 	for name, fault := range map[string]*packagecloudtest.Fault{
@@ -119,6 +122,7 @@ func TestDownloadFile_AppearsWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+// Guarantee D1.
 func TestDownloadFile_KeepsThePermissionsOfTheFileItReplaces(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has other permissions")
@@ -179,6 +183,7 @@ func TestDownloadFile_TargetThatCannotBeIsRefusedBeforeARequest(t *testing.T) {
 	}
 }
 
+// Guarantee D1.
 func TestDownloadFile_NameMayBeAsLongAsTheSystemTakesIt(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, []byte("content"))
@@ -202,6 +207,7 @@ func TestDownloadFile_NameMayBeAsLongAsTheSystemTakesIt(t *testing.T) {
 	}
 }
 
+// Guarantee D2.
 func TestDownload_ChecksumAndSizeOfTheCallerAreVerified(t *testing.T) {
 	f := setup(t)
 	content := []byte("content")
@@ -239,6 +245,7 @@ func TestDownload_ChecksumAndSizeOfTheCallerAreVerified(t *testing.T) {
 	}
 }
 
+// Guarantee D2.
 func TestDownload_NoChecksumIsRefusedBeforeAByte(t *testing.T) {
 	f := setupServer(t, &packagecloudtest.Options{NoChecksums: true}, nil)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
@@ -252,6 +259,7 @@ func TestDownload_NoChecksumIsRefusedBeforeAByte(t *testing.T) {
 	}
 }
 
+// Guarantee D2.
 func TestDownload_AllowUnverifiedStillVerifiesWhatItCan(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
@@ -260,6 +268,7 @@ func TestDownload_AllowUnverifiedStillVerifiesWhatItCan(t *testing.T) {
 	f.want(t, f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified()), packagecloud.ErrChecksum)
 }
 
+// Guarantee D2.
 func TestDownload_DetailsOfAnotherFileDoNotLeadToIt(t *testing.T) {
 	client, first := wheels(t)
 	repo := client.Repository("acme", "main")
@@ -272,6 +281,7 @@ func TestDownload_DetailsOfAnotherFileDoNotLeadToIt(t *testing.T) {
 	}
 }
 
+// Guarantee D2.
 func TestDownload_DetailsDoNotChangeTheAddress(t *testing.T) {
 	const content = "content"
 	sum := sha256.Sum256([]byte(content))
@@ -290,6 +300,7 @@ func TestDownload_DetailsDoNotChangeTheAddress(t *testing.T) {
 	}
 }
 
+// Guarantee D1.
 func TestDownloadFile_LeavesNothingBehindAPanicOfTheCaller(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
@@ -339,6 +350,7 @@ func TestDownload_NilIsAnError(t *testing.T) {
 	}
 }
 
+// Guarantee D1.
 func TestDownload_WriterThatFailsEndsIt(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
@@ -358,6 +370,7 @@ func TestDownload_WriterThatFailsEndsIt(t *testing.T) {
 	}
 }
 
+// Guarantee D3.
 func TestDownload_CutIsResumedFromTheAddressThatDoesNotExpire(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
@@ -419,6 +432,7 @@ func described(t *testing.T, base, content string, sum bool) *packagecloud.Packa
 	return pkg
 }
 
+// Guarantee D3.
 func TestDownload_AnswerThatStartsOverIsJoinedWhereItBroke(t *testing.T) {
 	const content = "0123456789"
 	_, client, ts := serve(t, script(t, sent(content, `"a"`, 4), func(w http.ResponseWriter, r *http.Request) {
@@ -434,6 +448,7 @@ func TestDownload_AnswerThatStartsOverIsJoinedWhereItBroke(t *testing.T) {
 	}
 }
 
+// Guarantee D3.
 func TestDownload_WeakETagDoesNotJoinParts(t *testing.T) {
 	const content = "0123456789"
 	_, client, ts := serve(t, script(t, sent(content, `W/"a"`, 4), func(w http.ResponseWriter, r *http.Request) {
@@ -455,6 +470,7 @@ func TestDownload_OtherContentAfterACutIsNoticedWithoutAChecksumToo(t *testing.T
 	c.want(t, err, packagecloud.ErrChecksum)
 }
 
+// Guarantee D3.
 func TestDownload_WrongPartIsRefused(t *testing.T) {
 	_, client, ts := serve(t, script(t, sent("0123456789", `"a"`, 4), func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Range", "bytes 5-9/10")
@@ -480,6 +496,7 @@ func part(contentRange, etag, content string) http.HandlerFunc {
 	}
 }
 
+// Guarantee D3.
 func TestDownload_PartsAreJoinedOnlyToTheWhole(t *testing.T) {
 	const content = "0123456789"
 	cut := func(content, etag string, after int) http.HandlerFunc {
@@ -534,6 +551,7 @@ func hungUp(t *testing.T, answer string) http.HandlerFunc {
 	}
 }
 
+// Guarantee D3.
 func TestDownload_EndOfTheConnectionIsNoEnd(t *testing.T) {
 	const content, one, other = "0123456789", "HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nConnection: close\r\n\r\n"
 	whole := &packagecloud.Package{Size: int64(len(content)), SHA256: described(t, "", content, true).SHA256}
@@ -571,6 +589,7 @@ func TestDownload_EndOfTheConnectionIsNoEnd(t *testing.T) {
 	}
 }
 
+// Guarantee D2.
 func TestDownload_SizeIsVerified(t *testing.T) {
 	for _, content := range []string{"012345678", "0123456789x"} { // of 10 bytes
 		c, client, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -583,6 +602,7 @@ func TestDownload_SizeIsVerified(t *testing.T) {
 	}
 }
 
+// Guarantee D2.
 func TestDownload_WhatIsLargerThanItsSizeEndsAtOnce(t *testing.T) {
 	c, client, ts := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil { // for ever
@@ -659,6 +679,7 @@ func TestDownload_MaxBytesEndsAnEndlessAnswer(t *testing.T) {
 	}
 }
 
+// Guarantee D2.
 func TestDownload_SizeOfASourcePackageCountsItsFiles(t *testing.T) {
 	const dsc = "Source: demo\nVersion: 1.0-1\nArchitecture: any\nFiles:\n 900150983cd24fb0d6963f7d28e17f72 3 demo_1.0.orig.tar.gz\n"
 	f := setup(t)
@@ -685,6 +706,7 @@ func TestDownload_SizeOfASourcePackageCountsItsFiles(t *testing.T) {
 	}
 }
 
+// Guarantee D2.
 func TestDownload_ShortensTheServersName(t *testing.T) {
 	name := "x\n2026-01-01 level=INFO" + strings.Repeat("y", 5000)
 	for status, pkg := range map[int]*packagecloud.Package{
@@ -713,6 +735,7 @@ func TestDownload_ShortensTheServersName(t *testing.T) {
 	}
 }
 
+// Guarantee A1.
 func TestDownload_PlainHTTPIsUpgradedOrRefused(t *testing.T) {
 	const read = "0123456789abcdef0123456789abcdef0123456789abcdef"
 	for _, test := range []struct {
@@ -761,6 +784,7 @@ func TestDownload_PlainHTTPIsUpgradedOrRefused(t *testing.T) {
 	}
 }
 
+// Guarantee A2.
 func TestDownload_MalformedCredentialIsNotReplacedByTheAPIToken(t *testing.T) {
 	api := tokensourcetest.NewSource(fakeToken)
 	var users []string
@@ -788,6 +812,7 @@ func TestDownload_MalformedCredentialIsNotReplacedByTheAPIToken(t *testing.T) {
 	}
 }
 
+// Guarantee D3.
 func TestContentRange(t *testing.T) {
 	for value, want := range map[string][2]int64{
 		"bytes 4-9/10": {4, 10}, "Bytes 0-0/1": {0, 1}, "bytes 4-6/*": {4, 0},
@@ -801,6 +826,7 @@ func TestContentRange(t *testing.T) {
 	}
 }
 
+// Guarantee D3.
 func FuzzContentRange(f *testing.F) {
 	f.Add("bytes 4-9/10")
 	f.Add("bytes 0-0/*")
@@ -812,6 +838,7 @@ func FuzzContentRange(f *testing.F) {
 	})
 }
 
+// Guarantee A4.
 func TestDownload_WaitsAsLongAsTheServerAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
@@ -835,6 +862,7 @@ func TestDownload_WaitsAsLongAsTheServerAsks(t *testing.T) {
 	})
 }
 
+// Guarantee D4.
 func TestDownload_ReadTokenServes(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
@@ -856,6 +884,7 @@ func TestDownload_ReadTokenServes(t *testing.T) {
 	}
 }
 
+// Guarantee D4.
 func TestDownload_WaitsForTheNextReadTokenWhereTheOldOneWasAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api, read := tokensourcetest.NewSource(fakeToken), tokensourcetest.NewSource("old-token-old-token")
@@ -902,6 +931,8 @@ func TestDownload_PackageMadeByHandIsLookedUp(t *testing.T) {
 }
 
 // The system tells of a disk that fails once, which may be to a sync in between.
+//
+// Guarantee D1.
 func TestDownloadFile_FailureToPutItOnTheDiskIsNotLost(t *testing.T) {
 	r, pipe, err := os.Pipe() // can't be synced
 	if err != nil {

@@ -16,8 +16,7 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
-// Guarantee B8.
-// Guarantee C1.
+// Guarantees: C1, B8, A1.
 func TestFromEnvironment(t *testing.T) {
 	var got string
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -124,6 +123,7 @@ func TestFromEnvironment(t *testing.T) {
 	}
 }
 
+// Guarantee B8.
 func TestFromEnvironment_CachesTheToken(t *testing.T) {
 	asked := 0
 	counting := backends.Opener{Scheme: "counting", Open: func(backends.Spec) (tokensource.TokenSource, error) {

@@ -28,6 +28,7 @@ var kinds = map[string]error{
 	"invalid":      packagecloud.ErrInvalid,
 }
 
+// Guarantee A3.
 func TestError_EveryShape(t *testing.T) {
 	for _, test := range []struct {
 		name        string
@@ -104,6 +105,7 @@ func TestError_EveryShape(t *testing.T) {
 	}
 }
 
+// Guarantee A3.
 func TestError_NotFoundSaysWhatWasNamed(t *testing.T) {
 	f := setup(t)
 	ctx := t.Context()
@@ -150,6 +152,7 @@ func TestError_NotFoundSaysWhatWasNamed(t *testing.T) {
 	f.want(t, err, packagecloud.ErrNotFound)
 }
 
+// Guarantee A3.
 func TestError_TokenIsStruckOut(t *testing.T) {
 	odd := `c0ffee<11>&22+33/44"55'66`
 	for _, token := range []string{fakeToken, odd} {
@@ -189,6 +192,7 @@ func TestError_TokenIsStruckOut(t *testing.T) {
 
 func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
 
+// Guarantee A3.
 func TestError_IsBounded(t *testing.T) {
 	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(422)
@@ -211,6 +215,7 @@ func TestError_IsBounded(t *testing.T) {
 	}
 }
 
+// Guarantee A3.
 func TestError_LongMessagesDoNotHideWhatItIs(t *testing.T) {
 	long := strings.Repeat("x", 600)
 	many := strings.Repeat(`"x",`, 30)
@@ -251,6 +256,7 @@ func TestError_TokenAtTheEndOfALongBody(t *testing.T) {
 	c.clean(t, err)
 }
 
+// Guarantee A3.
 func TestError_SuccessThatIsNoneIsSaidSo(t *testing.T) {
 	for name, body := range map[string]string{"html": "<html>log in</html>", "empty": "", "array": "[1]", "cut": `{"name":`} {
 		c, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
@@ -268,6 +274,8 @@ func TestError_SuccessThatIsNoneIsSaidSo(t *testing.T) {
 }
 
 // A page or an error in place of the answer doesn't delete anything.
+//
+// Guarantee A3.
 func TestDelete_SuccessThatIsNoneIsAnError(t *testing.T) {
 	for _, body := range []string{"<html>log in</html>", `{"error":"maintenance"}`} {
 		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
@@ -283,6 +291,7 @@ func TestDelete_SuccessThatIsNoneIsAnError(t *testing.T) {
 	}
 }
 
+// Guarantee A3.
 func TestError_RateLimitIsNoSpentQuota(t *testing.T) {
 	f := setup(t)
 	f.srv.Inject(packagecloudtest.Fault{Status: 429, ContentType: "application/json", Body: `{"message":"API rate limit exceeded"}`, Header: http.Header{"Retry-After": {"0"}}})
@@ -343,6 +352,7 @@ func FuzzParseRetryAfter(f *testing.F) {
 	})
 }
 
+// Guarantee A3.
 func FuzzParseFields(f *testing.F) {
 	for _, s := range []string{`{"error":"Unauthenticated"}`, `{"filename":["not found"]}`, `{"a":[1,{}],"b":null}`, `[]`, `{`} {
 		f.Add([]byte(s))

@@ -22,6 +22,7 @@ func ifExists(mode packagecloud.IfExists) *packagecloud.UploadOptions {
 // newDemo tells what it is, as an older deb does.
 var newDemo = packagefiletest.Deb("demo", "1.0", "amd64")
 
+// Guarantee U3.
 func TestIfExists_FailIsErrExists(t *testing.T) {
 	for _, wording := range []packagecloudtest.DuplicateWording{packagecloudtest.DuplicateFilename, packagecloudtest.DuplicateFullName} {
 		f := setupServer(t, &packagecloudtest.Options{DuplicateWording: wording}, nil)
@@ -34,6 +35,7 @@ func TestIfExists_FailIsErrExists(t *testing.T) {
 	}
 }
 
+// Guarantee U3.
 func TestIfExists_SkipSendsNothingForTheSameContent(t *testing.T) {
 	f := setup(t)
 	f.add(t, "ubuntu/jammy", demo, []byte("x"))
@@ -81,6 +83,7 @@ func TestIfExists_WhatTheSearchFindsBesidesIsNotIt(t *testing.T) {
 	}
 }
 
+// Guarantee U3.
 func TestIfExists_SkipOfOtherContentIsErrExists(t *testing.T) {
 	for want, opts := range map[string]packagecloudtest.Options{"its content is another": {}, "no checksum": {NoChecksums: true}} {
 		f := setupServer(t, &opts, nil)
@@ -160,6 +163,8 @@ func TestIfExists_PackageUnderAnotherNameIsFoundByItsChecksum(t *testing.T) {
 }
 
 // A file may be called after another version than the one that it holds.
+//
+// Guarantee U3.
 func TestIfExists_PackageThatTheFileIsOnlyNamedAfterIsNotIt(t *testing.T) {
 	for _, mode := range []packagecloud.IfExists{packagecloud.Skip, packagecloud.Replace} {
 		f := setup(t)

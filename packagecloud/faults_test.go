@@ -259,6 +259,7 @@ func (s *scene) list(between func()) (err error) {
 
 func (s *scene) info() error { return second(s.repo.Info(s.ctx)) }
 
+// Guarantees: A3, A4, U1, U2, U3, D1, D2, D3, L1, G1.
 func TestFaults(t *testing.T) {
 	// More than t.Parallel would run at once, since a row mostly waits.
 	slots := make(chan struct{}, 16)

@@ -76,6 +76,7 @@ func (s *http2Server) upload(ctx context.Context, progress func(sent, total int6
 	return err
 }
 
+// Guarantee U8.
 func TestHTTP2_RefusalCostsNoBody(t *testing.T) {
 	s := serveHTTP2(t)
 	s.post = func(_ int32, w http.ResponseWriter, _ *http.Request) bool {
@@ -91,6 +92,8 @@ func TestHTTP2_RefusalCostsNoBody(t *testing.T) {
 }
 
 // The first try meets the fault; the second stores the package, whole.
+//
+// Guarantee A2.
 func TestHTTP2_UploadOutlives(t *testing.T) {
 	const next = "11111111111111112222222222222222"
 	for name, fault := range map[string]func(s *http2Server, w http.ResponseWriter, r *http.Request){

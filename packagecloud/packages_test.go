@@ -30,6 +30,7 @@ func decode[T any](t *testing.T, text string) T {
 // sums are checksums by their length.
 var sums = map[int]string{32: strings.Repeat("0a", 16), 40: strings.Repeat("1b", 20), 64: strings.Repeat("2c", 32), 128: strings.Repeat("3D", 64)}
 
+// Guarantee A5.
 func TestPackage_FragmentOfAList(t *testing.T) {
 	pkg := decode[packagecloud.Package](t, `{"name":"demo","distro_version":"el/7","created_at":"2020-01-24T05:35:34.000Z","version":"1.2.3","release":"1.el7","epoch":2,
 		"scope":null,"private":true,"type":"rpm","filename":"demo.rpm","uploader_name":"acme","indexed":true,"sha256sum":"`+sums[64]+`","architecture":"x86_64",
@@ -52,6 +53,7 @@ func TestPackage_FragmentOfAList(t *testing.T) {
 	newCanary(t, fakeToken).clean(t, url)
 }
 
+// Guarantee A5.
 func TestPackage_Details(t *testing.T) {
 	pkg := decode[packagecloud.Package](t, `{"name":"demo","size":"3290","summary":null,"description":"text","licenses":["MIT",null],"epoch":null,
 		"dependencies":[{"context":"depends","dependencies":["libc6 (>= 2.4)"]}],"md5sum":"`+sums[32]+`","sha1sum":"`+sums[40]+`","sha256sum":"`+sums[64]+`","sha512sum":"`+sums[128]+`",
@@ -64,6 +66,7 @@ func TestPackage_Details(t *testing.T) {
 	}
 }
 
+// Guarantee A5.
 func TestPackage_OddValuesDoNoHarm(t *testing.T) {
 	for text, check := range map[string]func(p packagecloud.Package) bool{
 		`{}`:                           func(p packagecloud.Package) bool { return reflect.DeepEqual(p, packagecloud.Package{}) },
@@ -119,6 +122,7 @@ func TestPackage_OneOddItemDoesNotHideAList(t *testing.T) {
 	}
 }
 
+// Guarantee A5.
 func TestClient_FollowsTheURLsThatTheServerGives(t *testing.T) {
 	var asked []string
 	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -277,6 +281,7 @@ func TestFind_TellsPlacesApart(t *testing.T) {
 	f.want(t, second(f.repo.Find(t.Context(), "ubuntu/noble", demo)), packagecloud.ErrNotFound)
 }
 
+// Guarantee U3.
 func TestPackage_ArchitectureTellsAlpinePackagesApart(t *testing.T) {
 	c, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if architecture, ok := strings.CutPrefix(r.URL.Path, "/of/"); ok {
@@ -310,6 +315,7 @@ func TestPackage_ArchitectureTellsAlpinePackagesApart(t *testing.T) {
 	}
 }
 
+// Guarantee U3.
 func TestFind_OtherVersionsOfADistributionAreOthers(t *testing.T) {
 	for _, test := range []struct {
 		typ, has, asked string
@@ -339,6 +345,7 @@ func TestFind_OtherVersionsOfADistributionAreOthers(t *testing.T) {
 	}
 }
 
+// Guarantee A5.
 func TestRepositoryInfo_BothForms(t *testing.T) {
 	list := decode[packagecloud.RepositoryInfo](t, `{"name":"main","created_at":"2020-01-24T05:35:34.000Z","url":"https://user:pw@packagecloud.io/acme/main","last_push_human":"1 day ago",
 		"package_count_human":"17 packages","private":true,"fqname":"acme/main","total_installs_count":null}`)
@@ -354,6 +361,7 @@ func TestRepositoryInfo_BothForms(t *testing.T) {
 	decode[packagecloud.RepositoryInfo](t, `{"urls":null,"paths":[]}`)
 }
 
+// Guarantee A5.
 func FuzzPackage(f *testing.F) {
 	f.Add([]byte(`{"name":"demo","size":"3732.0","download_url":"https://t:@h/x","dependencies":[{"context":"a","dependencies":["b"]}]}`))
 	f.Add([]byte(`{"size":-5,"epoch":-1,"total_downloads_count":"-7"}`))
@@ -411,6 +419,7 @@ func wheels(t *testing.T) (client *packagecloud.Client, first *packagecloud.Pack
 	return client, first
 }
 
+// Guarantee U3.
 func TestPackage_DetailsOfAnotherFileAreNotTaken(t *testing.T) {
 	client, first := wheels(t)
 	repo := client.Repository("acme", "main")

@@ -40,6 +40,7 @@ func collect(f *fixture, t *testing.T, options *packagecloud.ListOptions) (names
 	return names, err
 }
 
+// Guarantee L1.
 func TestList_YieldsEverythingInOrder(t *testing.T) {
 	f := filled(t, 23)
 	names, err := collect(f, t, &packagecloud.ListOptions{PerPage: 5})
@@ -57,6 +58,8 @@ func TestList_YieldsEverythingInOrder(t *testing.T) {
 }
 
 // Each page links to another, which a server may go on with for ever.
+//
+// Guarantee L1.
 func TestList_FaultsOfPagesEndIt(t *testing.T) {
 	for name, test := range map[string]struct{ page, want string }{
 		"the same page again and again": {`[{"filename":"a"}]`, "20 pages have nothing new"},
@@ -78,6 +81,7 @@ func TestList_FaultsOfPagesEndIt(t *testing.T) {
 	}
 }
 
+// Guarantee A1.
 func TestList_PathOfAnotherHostIsAskedOfThatHost(t *testing.T) {
 	var asked []string
 	client := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
@@ -98,6 +102,7 @@ func TestList_PathOfAnotherHostIsAskedOfThatHost(t *testing.T) {
 	}
 }
 
+// Guarantee L1.
 func TestList_LeavingEarlyCostsOneRequest(t *testing.T) {
 	f := filled(t, 23)
 	n := 0
@@ -127,6 +132,7 @@ func TestList_CanBeReadTwice(t *testing.T) {
 	}
 }
 
+// Guarantee L1.
 func TestList_ChangedTotalIsSaid(t *testing.T) {
 	for _, waive := range []bool{false, true} {
 		f := filled(t, 12)
@@ -163,6 +169,7 @@ func listing(pages map[string]string, next map[string]string) http.HandlerFunc {
 	}
 }
 
+// Guarantee L1.
 func TestList_RepeatsFromThePageBeforeAreDropped(t *testing.T) {
 	_, client, _ := serve(t, listing(map[string]string{"": "a b c", "2": "c d e", "3": "a f"}, map[string]string{"": "2", "2": "3"}))
 	f := &fixture{repo: client.Repository("acme", "main")}
@@ -173,6 +180,7 @@ func TestList_RepeatsFromThePageBeforeAreDropped(t *testing.T) {
 	}
 }
 
+// Guarantee L1.
 func TestList_AnotherNumberThanTheTotalIsSaid(t *testing.T) {
 	for total, complete := range map[string]bool{"10": false, "4": false, "3": true, "2": false, "0": false, "": true} {
 		c, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { // no Link
@@ -310,6 +318,7 @@ func TestList_MemoryDoesNotGrowWithThePages(t *testing.T) {
 	}
 }
 
+// Guarantee L1.
 func TestList_ArchitecturesAreNoRepeats(t *testing.T) {
 	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		const item = `[{"filename":"demo-1.0-r0.apk","distro_version":"alpine/v3.20","destroy_url":"","created_at":"%s","architecture":%s}]`
@@ -331,6 +340,7 @@ func TestList_ArchitecturesAreNoRepeats(t *testing.T) {
 	}
 }
 
+// Guarantee A5.
 func TestList_RelativeLinkIsOfItsPage(t *testing.T) {
 	for link, want := range map[string]string{
 		`?page=2`:                 "/packages/api/v1/repos/acme/main/packages.json?page=2",
@@ -364,6 +374,7 @@ func TestList_RelativeLinkIsOfItsPage(t *testing.T) {
 	}
 }
 
+// Guarantee L1.
 func TestList_PagesInACircleAreAnError(t *testing.T) {
 	for _, next := range []map[string]string{{"": "2", "2": "3", "3": "2"}, {"": "2", "2": "2"}} {
 		_, client, _ := serve(t, listing(map[string]string{"": "a", "2": "b", "3": "c"}, next))
@@ -374,6 +385,7 @@ func TestList_PagesInACircleAreAnError(t *testing.T) {
 	}
 }
 
+// Guarantee L1.
 func TestList_EmptyPageEndsIt(t *testing.T) {
 	for _, test := range []struct {
 		total, first string // of the list, and its first page
@@ -480,6 +492,7 @@ func FuzzNextLink(f *testing.F) {
 	})
 }
 
+// Guarantee A5.
 func FuzzAgainst(f *testing.F) {
 	for _, seed := range []string{"?page=2", "x.json?page=2", "/api/v1/x?page=2", "//h/x", "https://u:p@h/x#y", "mailto:x", "../../..", "https:x", "%zz"} {
 		f.Add(seed)

@@ -25,6 +25,7 @@ func (s ownSource) Token(context.Context) (tokensource.Token, error) {
 	return tokensource.Token{}, s.err
 }
 
+// Guarantee A3.
 func TestClient_WithholdsTheTextOfAUsersSource(t *testing.T) {
 	own := errors.New("GET https://store.example.com/?token=canary failed")
 	client, err := packagecloud.New(ownSource{own})
@@ -37,6 +38,7 @@ func TestClient_WithholdsTheTextOfAUsersSource(t *testing.T) {
 	}
 }
 
+// Guarantee A3.
 func TestClient_StrikesTheTokenThoughARoundTripperHidesTheRequest(t *testing.T) {
 	_, client, _ := serve(t, nil, packagecloud.WithHTTPClient(&http.Client{
 		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -50,6 +52,7 @@ func TestClient_StrikesTheTokenThoughARoundTripperHidesTheRequest(t *testing.T) 
 	}
 }
 
+// Guarantee U3.
 func TestDelete_RefusesThePackageOfAnotherRepository(t *testing.T) {
 	f := setup(t)
 	f.srv.CreateRepository("other", false)
@@ -68,6 +71,7 @@ func TestDelete_RefusesThePackageOfAnotherRepository(t *testing.T) {
 	f.stored(t, 1)
 }
 
+// Guarantee U2.
 func TestUpload_SuccessWithoutAPackageIsLookedUp(t *testing.T) {
 	for _, body := range []string{`{}`, `null`, `{"error":"disk full"}`} {
 		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -89,6 +93,7 @@ func TestUpload_SuccessWithoutAPackageIsLookedUp(t *testing.T) {
 	}
 }
 
+// Guarantee A3.
 func TestInfo_WhatIsNoRepositoryIsAnError(t *testing.T) {
 	for body, ok := range map[string]bool{`{}`: false, `null`: false, `{"status":"ok"}`: false, `{"filename":"x"}`: false, `{"name":"main"}`: true, `{"path":"/acme/main"}`: true} {
 		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
@@ -99,6 +104,7 @@ func TestInfo_WhatIsNoRepositoryIsAnError(t *testing.T) {
 	}
 }
 
+// Guarantee L1.
 func TestPackages_WhatIsNoListIsAnError(t *testing.T) {
 	for _, body := range []string{`null`, `{}`, `{"error":"x"}`, `""`} {
 		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
@@ -112,6 +118,7 @@ func TestPackages_WhatIsNoListIsAnError(t *testing.T) {
 	}
 }
 
+// Guarantee A4.
 func TestUpload_EndsWithItsContextThoughTheReaderBlocks(t *testing.T) {
 	f := setup(t)
 	reader, writer := io.Pipe()
@@ -135,6 +142,7 @@ func TestUpload_EndsWithItsContextThoughTheReaderBlocks(t *testing.T) {
 	f.stored(t, 0)
 }
 
+// Guarantee A5.
 func TestRepositories_OddURLsAreNone(t *testing.T) {
 	for _, urls := range []string{`"N/A"`, `[]`, `null`, `{"install_script":3}`} {
 		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `[{"name":"main","urls":`+urls+`}]`) })
@@ -148,6 +156,8 @@ func TestRepositories_OddURLsAreNone(t *testing.T) {
 
 // The same bytes under another name are another package, where the server keeps
 // the names.
+//
+// Guarantee U3.
 func TestUpload_SameBytesUnderAnotherNameAreNotIt(t *testing.T) {
 	for _, what := range []packagecloud.IfExists{packagecloud.Fail, packagecloud.Skip, packagecloud.Replace} {
 		f := setup(t)
@@ -210,6 +220,7 @@ func empty(r *http.Request) *http.Response {
 	return reply(r, 200, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
 }
 
+// Guarantee U2.
 func TestUpload_GatewaysRefusalAfterTheWorkIsLookedUp(t *testing.T) {
 	transport := &faulty{post: func(n int, r *http.Request) (*http.Response, error) {
 		resp, err := http.DefaultTransport.RoundTrip(r)
@@ -224,6 +235,7 @@ func TestUpload_GatewaysRefusalAfterTheWorkIsLookedUp(t *testing.T) {
 	transport.storesOnce(t)
 }
 
+// Guarantee U2.
 func TestUpload_LostTryIsFoundThoughLaterOnesBreakOff(t *testing.T) {
 	searches := 0
 	transport := &faulty{
@@ -267,6 +279,7 @@ func reset(body io.ReadCloser) error {
 	return errors.New("connection reset")
 }
 
+// Guarantee U2.
 func TestUpload_LostTryIsFoundThoughARoundTripperBreaksOffItsOwnRetry(t *testing.T) {
 	transport := &faulty{post: func(n int, r *http.Request) (*http.Response, error) {
 		resp, err := http.DefaultTransport.RoundTrip(r)
@@ -287,6 +300,8 @@ func TestUpload_LostTryIsFoundThoughARoundTripperBreaksOffItsOwnRetry(t *testing
 }
 
 // A try that was refused is not lost, though it went out whole.
+//
+// Guarantee U2.
 func TestUpload_TryThatBreaksOffAfterARefusalIsSentAgain(t *testing.T) {
 	for _, status := range []int{401, 425, 429} {
 		searches := 0
@@ -321,6 +336,8 @@ func TestUpload_TryThatBreaksOffAfterARefusalIsSentAgain(t *testing.T) {
 }
 
 // A connection that is out of step gives an upload the answer of another request.
+//
+// Guarantee U2.
 func TestUpload_SuccessOfAnotherRequestIsNotBelieved(t *testing.T) {
 	const content = "content"
 	for name, test := range map[string]struct {

@@ -65,6 +65,7 @@ func TestReplace_DeletionThatIsRefusedLeavesTheOldPackage(t *testing.T) {
 	f.stored(t, 1)
 }
 
+// Guarantee U3.
 func TestReplace_WithAFileThatCannotBeReadDeletesNothing(t *testing.T) {
 	f := setup(t)
 	f.add(t, "ubuntu/jammy", demo, []byte("old"))
@@ -87,6 +88,7 @@ func TestReplace_WithAFileThatCannotBeReadDeletesNothing(t *testing.T) {
 	f.stored(t, 1)
 }
 
+// Guarantee U3.
 func TestReplace_WithASourceFileThatCannotBeReadDeletesNothing(t *testing.T) {
 	dsc, files := packagefiletest.DSC("demo", "1.0-1")
 	options := &packagecloud.UploadOptions{Distribution: "ubuntu/jammy"}
@@ -122,6 +124,7 @@ func TestReplace_WithASourceFileThatCannotBeReadDeletesNothing(t *testing.T) {
 	f.stored(t, 1)
 }
 
+// Guarantee U3.
 func TestReplace_LeavesAPackageOfAnotherTypeWithTheSameBytes(t *testing.T) {
 	gem := packagefiletest.Gem("demo", "1.0")
 	sum := sha256.Sum256(gem)
@@ -147,6 +150,8 @@ func TestReplace_LeavesAPackageOfAnotherTypeWithTheSameBytes(t *testing.T) {
 }
 
 // The list lags behind, and what was uploaded is not stored.
+//
+// Guarantee U3.
 func TestReplace_PackageThatIsStillListedIsNotTheNewOne(t *testing.T) {
 	posts := 0
 	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -176,6 +181,7 @@ func TestReplace_PackageThatIsStillListedIsNotTheNewOne(t *testing.T) {
 	}
 }
 
+// Guarantee U3.
 func TestReplace_SaysIfItDeletedAnotherPackageThanItStored(t *testing.T) {
 	posts := 0
 	f := setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -194,6 +200,7 @@ func TestReplace_SaysIfItDeletedAnotherPackageThanItStored(t *testing.T) {
 	}
 }
 
+// Guarantee U3.
 func TestReplace_WhoseDeletionMayBeDoneSaysSo(t *testing.T) {
 	for name, second := range map[string]func(r *http.Request) (*http.Response, error){
 		"401": func(r *http.Request) (*http.Response, error) { return reply(r, 401, "{}"), nil },
@@ -225,6 +232,7 @@ func TestReplace_WhoseDeletionMayBeDoneSaysSo(t *testing.T) {
 	}
 }
 
+// Guarantee U3.
 func TestReplace_LeavesThePackageOfAnotherScopeOrGroup(t *testing.T) {
 	for _, c := range []struct {
 		name          string
@@ -246,6 +254,8 @@ func TestReplace_LeavesThePackageOfAnotherScopeOrGroup(t *testing.T) {
 }
 
 // Nor does it delete one of whose scope the new archive says nothing.
+//
+// Guarantee U3.
 func TestReplace_NeedsToKnowTheScope(t *testing.T) {
 	f := setup(t)
 	if err := f.srv.AddPackage("main", "node/1", "demo-1.0.0.tgz", packagefiletest.Node("demo", "1.0.0")); err != nil {
@@ -260,6 +270,8 @@ func TestReplace_NeedsToKnowTheScope(t *testing.T) {
 }
 
 // Alpine packages of several architectures have one name and one address.
+//
+// Guarantee U3.
 func TestReplace_AlpinePackageOfAnotherArchitectureIsNotIt(t *testing.T) {
 	const name = "jake-1.0.1-r2.apk"
 	content := func(arch string) packagecloud.Content {

@@ -30,6 +30,7 @@ func statuses(requests []packagecloudtest.Request) []int {
 	return out
 }
 
+// Guarantee A4.
 func TestClient_ReadsAreRetried(t *testing.T) {
 	for name, fault := range map[string]packagecloudtest.Fault{
 		"500":        {Status: 500},
@@ -52,6 +53,7 @@ func TestClient_ReadsAreRetried(t *testing.T) {
 	}
 }
 
+// Guarantee A4.
 func TestClient_RetriesEnd(t *testing.T) {
 	for name, fault := range map[string]packagecloudtest.Fault{"500": {Status: 500}, "reset": {Reset: true}, "cut": {CutAfter: 5}} {
 		f := setup(t)
@@ -68,6 +70,7 @@ func TestClient_RetriesEnd(t *testing.T) {
 	}
 }
 
+// Guarantee A4.
 func TestPromote_IsNotRepeated(t *testing.T) {
 	for name, fault := range map[string]packagecloudtest.Fault{"500": {Status: 500}, "502": {Status: 502}, "lost request": {ResetAfter: 1}} {
 		f := setup(t)
@@ -87,6 +90,8 @@ func TestPromote_IsNotRepeated(t *testing.T) {
 }
 
 // What has no connection is not sent, wherever on the way that fails.
+//
+// Guarantee A4.
 func TestPromote_IsRepeatedWhereNothingWasSent(t *testing.T) {
 	nobody := httptest.NewServer(nil)
 	nobody.Close()
@@ -122,6 +127,8 @@ func TestPromote_IsRepeatedWhereNothingWasSent(t *testing.T) {
 }
 
 // A dial that fails says nothing of what was sent over another connection before.
+//
+// Guarantee A4.
 func TestPromote_IsNotRepeatedAfterTheRetryOfARoundTripper(t *testing.T) {
 	f := setup(t)
 	sent := 0
@@ -143,6 +150,8 @@ func TestPromote_IsNotRepeatedAfterTheRetryOfARoundTripper(t *testing.T) {
 
 // HTTP/2 sends a request again whose stream the server reset, and so may a
 // RoundTripper: what the second answer refuses can be what the first one did.
+//
+// Guarantee U2.
 func TestClient_AnswerToARequestThatWasSentTwiceIsNotBelieved(t *testing.T) {
 	for name, test := range map[string]struct {
 		do   func(f *fixture, repo *packagecloud.Repository, pkg *packagecloud.Package) error
@@ -191,6 +200,7 @@ func TestClient_AnswerToARequestThatWasSentTwiceIsNotBelieved(t *testing.T) {
 	}
 }
 
+// Guarantee A4.
 func TestClient_WaitingForAConnectionIsNoStall(t *testing.T) {
 	_, client, srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/long" {
@@ -254,6 +264,7 @@ func refusing(t *testing.T, status int, retryAfter string) (client *packagecloud
 	return client, func() []time.Duration { return all }
 }
 
+// Guarantee A4.
 func TestClient_WaitsAsLongAsTheServerAsks(t *testing.T) {
 	for _, status := range []int{429, 500, 502, 503, 504} {
 		synctest.Test(t, func(t *testing.T) {
@@ -277,6 +288,7 @@ func TestClient_WaitsAsLongAsTheServerAsks(t *testing.T) {
 	}
 }
 
+// Guarantee A4.
 func TestClient_RefusalsWithATimeAreRepeatedChangesToo(t *testing.T) {
 	for retryAfter, want := range map[string]time.Duration{"7": 7 * time.Second, "0": 0} {
 		synctest.Test(t, func(t *testing.T) {
@@ -298,6 +310,7 @@ func TestClient_RefusalsWithATimeAreRepeatedChangesToo(t *testing.T) {
 	}
 }
 
+// Guarantee A4.
 func TestClient_LongRetryAfterIsTheCallersMatter(t *testing.T) {
 	f := setup(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -326,6 +339,7 @@ func TestClient_LongRetryAfterIsTheCallersMatter(t *testing.T) {
 	}
 }
 
+// Guarantee A4.
 func TestClient_DateInRetryAfterIsByTheServersClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, n := time.Now(), 0
@@ -345,6 +359,8 @@ func TestClient_DateInRetryAfterIsByTheServersClock(t *testing.T) {
 }
 
 // The pauses of a client that was not told otherwise grow, and differ.
+//
+// Guarantee A4.
 func TestClient_PausesGrowAndAreSpread(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for range 5 {
@@ -372,6 +388,8 @@ func TestClient_PausesGrowAndAreSpread(t *testing.T) {
 }
 
 // A client that was not told otherwise gives a transfer a minute.
+//
+// Guarantee A4.
 func TestClient_StallsAfterAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -445,6 +463,7 @@ type writer func([]byte) (int, error)
 
 func (w writer) Write(p []byte) (int, error) { return w(p) }
 
+// Guarantee A4.
 func TestClient_CallersTimeoutIsNotUsed(t *testing.T) {
 	jar := &noJar{}
 	client := &http.Client{
@@ -487,6 +506,7 @@ func raw(t *testing.T, text string) (address string) {
 	return l.Addr().String()
 }
 
+// Guarantee A4.
 func TestClient_ConnectionThatCannotBeIsNotTriedAgain(t *testing.T) {
 	start := func(config *tls.Config) *httptest.Server {
 		ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, mainInfo) }))

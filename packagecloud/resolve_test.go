@@ -19,6 +19,7 @@ import (
 
 const searchPath = "/api/v1/repos/*/*/search.json"
 
+// Guarantee U2.
 func TestUpload_LostAnswerWithoutAChecksumIsJudgedByWhatIsKnown(t *testing.T) {
 	alpine := &packagecloud.UploadOptions{Type: "alpine", Distribution: "alpine/v3.20"}
 	type change func(r *http.Request, body string) *http.Response
@@ -101,6 +102,7 @@ func nameOf(options *packagecloud.UploadOptions) string {
 	return demo
 }
 
+// Guarantee U2.
 func TestUpload_DuplicateAfterOwnLostTryIsSuccess(t *testing.T) {
 	for _, wording := range []packagecloudtest.DuplicateWording{packagecloudtest.DuplicateFilename, packagecloudtest.DuplicateFullName} {
 		f := setupServer(t, &packagecloudtest.Options{DuplicateWording: wording}, nil)
@@ -117,6 +119,7 @@ func TestUpload_DuplicateAfterOwnLostTryIsSuccess(t *testing.T) {
 	}
 }
 
+// Guarantee U2.
 func TestUpload_LostAnswerOfADSCIsJudgedByTheSizeOfTheDSC(t *testing.T) {
 	dsc, files := packagefiletest.DSC("demo", "1.0-1")
 	options := &packagecloud.UploadOptions{Distribution: "ubuntu/jammy"}
@@ -131,6 +134,7 @@ func TestUpload_LostAnswerOfADSCIsJudgedByTheSizeOfTheDSC(t *testing.T) {
 	f.stored(t, 1)
 }
 
+// Guarantee U2.
 func TestUpload_SizeIsAskedForAgain(t *testing.T) {
 	for name, fault := range map[string]packagecloudtest.Fault{
 		"503":             {Path: "/acme/main/packages/**", Status: 503},
@@ -148,6 +152,8 @@ func TestUpload_SizeIsAskedForAgain(t *testing.T) {
 }
 
 // A file may be called after another version than the one that it holds.
+//
+// Guarantee U2.
 func TestUpload_LostAnswerIsJudgedByTheNameInThePackage(t *testing.T) {
 	f := setup(t)
 	f.add(t, "ubuntu/jammy", demo, packagefiletest.Deb("demo", "1.0", "amd64"))
@@ -161,6 +167,8 @@ func TestUpload_LostAnswerIsJudgedByTheNameInThePackage(t *testing.T) {
 
 // The server names the package as nothing in the file tells, so that it is found
 // by its checksum only.
+//
+// Guarantee U2.
 func TestUpload_LostAnswerOfAPackageUnderAnotherNameIsFoundByItsChecksum(t *testing.T) {
 	content := []byte("content")
 	sum := sha256.Sum256(content)
@@ -188,6 +196,7 @@ func TestUpload_LostAnswerOfAPackageUnderAnotherNameIsFoundByItsChecksum(t *test
 	}
 }
 
+// Guarantee U2.
 func TestUpload_SourceThatCanBeReadOnceIsNotInTheChecksum(t *testing.T) {
 	content := []byte("content")
 	sum := sha256.Sum256(content)

@@ -8,6 +8,7 @@ import (
 	"github.com/packagecloud-go/sdk/packagecloud"
 )
 
+// Guarantee A5.
 func TestSecretURL_NeverPrints(t *testing.T) {
 	c := newCanary(t, fakeToken)
 	for _, text := range []string{
@@ -58,6 +59,7 @@ func TestSecretURL_CannotBeDecoded(t *testing.T) {
 	}
 }
 
+// Guarantee A5.
 func FuzzNewSecretURL(f *testing.F) {
 	for _, seed := range []string{"https://token:@packagecloud.io/a?b=c#d", "http://a:b@[::1]:80/x", "//u@h/p", "/priv/x/y", "mailto:x@y", "a@b", "https://%20:@h", "N/A", "h://:@"} {
 		f.Add(seed)

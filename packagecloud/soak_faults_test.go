@@ -289,6 +289,7 @@ func (s *stress) usage(t *testing.T, atMost usage) usage {
 	}
 }
 
+// Guarantees: A4, U2, D3, L1.
 func TestSoak_NothingIsLostOrLeaksThoughOneRequestInTwentyFails(t *testing.T) {
 	operations := size(400, 10_000)
 	s := newStress(t, operations)

@@ -144,6 +144,7 @@ func (p *process) settled(t *testing.T) (map[string]packagecloudtest.Package, ma
 	}
 }
 
+// Guarantee U3.
 func TestSoak_KilledPushIsFinishedByRunningItAgain(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -175,6 +175,7 @@ func (r *rotated) run(t *testing.T, rotations int, rotate func(n int)) {
 	}
 }
 
+// Guarantee A2.
 func TestSoak_NoUploadIsLostWhileTheTokenIsRotatedAgainAndAgain(t *testing.T) {
 	r := newRotated(t)
 	old := r.srv.Token()
@@ -192,6 +193,7 @@ func TestSoak_NoUploadIsLostWhileTheTokenIsRotatedAgainAndAgain(t *testing.T) {
 	})
 }
 
+// Guarantee A2.
 func TestSoak_NoUploadIsLostWhereTheStoreIsBehindTheSite(t *testing.T) {
 	r := newRotated(t)
 	behind := size(200*time.Millisecond, 3*time.Second)

@@ -65,6 +65,7 @@ func (o *other) bare(t *testing.T, n int) {
 	}
 }
 
+// Guarantee A1.
 func TestTransport_SendsTheTokenToTheBaseURLOnly(t *testing.T) {
 	for address, want := range map[string]bool{
 		"https://packagecloud.io/api/v1/repos":         true,
@@ -103,6 +104,7 @@ func TestTransport_SendsTheTokenToTheBaseURLOnly(t *testing.T) {
 	}
 }
 
+// Guarantee G1.
 func TestTransport_AnswerHasTheCallersRequest(t *testing.T) {
 	transport := rotating(t, tokensource.Static(fakeToken), roundTrip(func(r *http.Request) (*http.Response, error) {
 		return reply(r, 200, "{}"), nil
@@ -128,6 +130,7 @@ func TestClient_CanBePrintedWhileItWorks(t *testing.T) {
 	}
 }
 
+// Guarantee A1.
 func TestTransport_AsksTheSourceAtEveryRequest(t *testing.T) {
 	src := tokensourcetest.NewSource(fakeToken)
 	client := newClient(t, src, packagecloud.WithHTTPClient(&http.Client{
@@ -177,6 +180,7 @@ func TestTransport_StrikesTheTokenOutOfForeignErrors(t *testing.T) {
 	c.want(t, err, boom)
 }
 
+// Guarantee A1.
 func TestClient_RedirectElsewhereCarriesNothing(t *testing.T) {
 	o := newOther(t, `{"name":"main"}`)
 	jar, _ := cookiejar.New(nil)
@@ -201,6 +205,8 @@ func TestClient_RedirectElsewhereCarriesNothing(t *testing.T) {
 }
 
 // The server may have redirected on purpose to where nobody is known.
+//
+// Guarantee A2.
 func TestDownload_CredentialLeftBehindIsNotReplacedByTheAPIToken(t *testing.T) {
 	const read = "dddddddddddddddddddddddddddddddd"
 	var seen []string
@@ -229,6 +235,8 @@ func TestDownload_CredentialLeftBehindIsNotReplacedByTheAPIToken(t *testing.T) {
 }
 
 // Servers repeat in an address what they were sent, and hold tokens in paths.
+//
+// Guarantee G1.
 func TestClient_CredentialsOfAnAddressAreNotInItsErrors(t *testing.T) {
 	const read = "0123456789abcdef0123456789abcdef0123456789abcdef"
 	for name, start := range map[string]string{
@@ -284,6 +292,8 @@ func TestClient_AnswerWithoutHeadersIsNoPanic(t *testing.T) {
 }
 
 // A server that doesn't end its answer holds up nobody who doesn't want it.
+//
+// Guarantee A2.
 func TestTransport_DoesNotWaitForTheRestOfARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := tokensourcetest.NewSource("old-token-old-token")
@@ -304,6 +314,7 @@ func TestTransport_DoesNotWaitForTheRestOfARefusal(t *testing.T) {
 	})
 }
 
+// Guarantee A1.
 func TestClient_RedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
 	o := newOther(t, "{}")
 	ts := httptest.NewTLSServer(http.RedirectHandler(o.URL, http.StatusFound))
@@ -318,6 +329,7 @@ func TestClient_RedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
 	o.bare(t, 0)
 }
 
+// Guarantee A1.
 func TestClient_RedirectOfAChangeIsRefused(t *testing.T) {
 	o := newOther(t, "{}")
 	tries := 0
@@ -353,6 +365,7 @@ func TestClient_RedirectsInACircleEnd(t *testing.T) {
 	}
 }
 
+// Guarantee A1.
 func TestClient_NextLinkElsewhereGetsNoToken(t *testing.T) {
 	o := newOther(t, `[{"filename":"b"}]`)
 	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -372,6 +385,7 @@ func TestClient_NextLinkElsewhereGetsNoToken(t *testing.T) {
 	o.bare(t, 1)
 }
 
+// Guarantee A1.
 func TestClient_DownloadURLElsewhereGetsNoToken(t *testing.T) {
 	o := newOther(t, "content")
 	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("the API was asked") })
@@ -384,6 +398,7 @@ func TestClient_DownloadURLElsewhereGetsNoToken(t *testing.T) {
 	o.bare(t, 1)
 }
 
+// Guarantee A1.
 func TestClient_TokenThatNamesItsServer(t *testing.T) {
 	var hits atomic.Int32
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { hits.Add(1); io.WriteString(w, mainInfo) }))
@@ -416,6 +431,7 @@ func TestClient_TokenThatNamesItsServer(t *testing.T) {
 	}
 }
 
+// Guarantee A1.
 func TestNew_BaseURL(t *testing.T) {
 	for _, test := range []struct {
 		url      string
@@ -524,6 +540,7 @@ func TestNew_RefusesWhatCannotWork(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
+// Guarantee A2.
 func TestTransport_RefusedTokenIsReplacedAndTheBodyRepeated(t *testing.T) {
 	f := setupServer(t, nil, func(srv *packagecloudtest.Server) tokensource.TokenSource { return source(srv.Token) })
 	content := bytes.Repeat([]byte("content"), 1000)
@@ -587,6 +604,7 @@ func send(t *testing.T, transport *packagecloud.Transport, body io.Reader) *http
 	return resp
 }
 
+// Guarantee A2.
 func TestTransport_WaitsForTheNextTokenWhereTheOldOneWasAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := tokensourcetest.NewSource("old-token-old-token")
@@ -610,6 +628,8 @@ func TestTransport_WaitsForTheNextTokenWhereTheOldOneWasAccepted(t *testing.T) {
 }
 
 // A store that is behind may have a token that was replaced in its turn.
+//
+// Guarantee A2.
 func TestTransport_WaitsThroughTwoRotations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := tokensourcetest.NewSource("old-token-old-token")
@@ -626,6 +646,8 @@ func TestTransport_WaitsThroughTwoRotations(t *testing.T) {
 }
 
 // A cache asks its source less often than the transport asks the cache.
+//
+// Guarantee A2.
 func TestTransport_FollowsARotationThroughACacheWhoseStoreIsSevenSecondsBehind(t *testing.T) {
 	for lag := time.Second; lag <= 7*time.Second; lag += time.Second / 2 {
 		for range 20 {
@@ -653,6 +675,8 @@ func TestTransport_FollowsARotationThroughACacheWhoseStoreIsSevenSecondsBehind(t
 }
 
 // What says nothing of the token doesn't show that the server accepts it.
+//
+// Guarantee A2.
 func TestTransport_DoesNotWaitForATokenThatWasNeverAccepted(t *testing.T) {
 	for _, status := range []int{403, 429, 500} {
 		synctest.Test(t, func(t *testing.T) {
@@ -670,6 +694,7 @@ func TestTransport_DoesNotWaitForATokenThatWasNeverAccepted(t *testing.T) {
 	}
 }
 
+// Guarantee A2.
 func TestTransport_WaitEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := tokensourcetest.NewSource("old-token-old-token")
@@ -692,6 +717,8 @@ func TestTransport_WaitEndsWithTheContext(t *testing.T) {
 }
 
 // A slow store is its own matter: nothing of the transfer stands still.
+//
+// Guarantee A4.
 func TestClient_SlowSourceIsNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -717,6 +744,7 @@ func TestClient_SlowSourceIsNoStall(t *testing.T) {
 	})
 }
 
+// Guarantee A2.
 func TestTransport_WaitEndsAfterTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := tokensourcetest.NewSource("old-token-old-token")
@@ -738,6 +766,7 @@ func TestTransport_WaitEndsAfterTenSeconds(t *testing.T) {
 	})
 }
 
+// Guarantee A2.
 func TestClient_RotationWaitIsNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := tokensourcetest.NewSource("old-token-old-token")
@@ -763,6 +792,7 @@ func TestClient_RotationWaitIsNoStall(t *testing.T) {
 	})
 }
 
+// Guarantee A2.
 func TestTransport_DoesNotWaitWhereNoTokenWasAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := tokensourcetest.NewSource("bad-token-bad-token")
@@ -785,6 +815,7 @@ func TestTransport_DoesNotWaitWhereNoTokenWasAccepted(t *testing.T) {
 	})
 }
 
+// Guarantee A2.
 func TestTransport_RepeatsThreeTimesAtMost(t *testing.T) {
 	n := 0
 	server := &rejecting{good: "none"}
@@ -862,6 +893,7 @@ func TestClient_NoDistributionsHintAtTheBaseURL(t *testing.T) {
 	}
 }
 
+// Guarantee A2.
 func TestClient_NoUploadFailsWhileTheTokenIsRotated(t *testing.T) {
 	f := setupServer(t, nil, func(srv *packagecloudtest.Server) tokensource.TokenSource {
 		cached, err := tokensource.Cache(source(srv.Token), tokensource.CacheOptions{})
@@ -906,6 +938,7 @@ func TestClient_NoUploadFailsWhileTheTokenIsRotated(t *testing.T) {
 	}
 }
 
+// Guarantees: A2, D4.
 func TestDownload_ReadTokenRefusedLeavesTheAPITokenAlone(t *testing.T) {
 	src := &tokensourcetest.Source{}
 	f := setupServer(t, nil, func(srv *packagecloudtest.Server) tokensource.TokenSource { src.Set(srv.Token()); return src })

@@ -33,6 +33,7 @@ func (pattern) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
+// Guarantee U1.
 func TestUpload_MemoryDoesNotGrowWithTheFile(t *testing.T) {
 	var got int64
 	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -61,6 +62,7 @@ func TestUpload_MemoryDoesNotGrowWithTheFile(t *testing.T) {
 	}
 }
 
+// Guarantee U1.
 func TestUpload_SendsTheFormThatTheAPIWants(t *testing.T) {
 	var fields []string
 	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -134,6 +136,7 @@ type idle struct{}
 
 func (idle) Read([]byte) (int, error) { return 0, nil }
 
+// Guarantee U1.
 func TestUpload_ReaderIsSentOnce(t *testing.T) {
 	f := setup(t)
 	f.srv.Inject(packagecloudtest.Fault{Method: "POST", ResetAfter: 10})
@@ -149,6 +152,7 @@ func TestUpload_ReaderIsSentOnce(t *testing.T) {
 	}
 }
 
+// Guarantee U1.
 func TestUpload_ReaderThatWasNotReadIsSentAgain(t *testing.T) {
 	f := setup(t)
 	f.srv.Inject(packagecloudtest.Fault{Method: "POST", Status: 503, Header: http.Header{"Retry-After": {"0"}}})
@@ -202,6 +206,7 @@ func TestUpload_WhatCannotBeUploadedIsRefusedBeforeARequest(t *testing.T) {
 	}
 }
 
+// Guarantee U5.
 func TestUpload_ProgressCountsBackWhenATryIsRepeated(t *testing.T) {
 	f := setup(t)
 	const size = 300 << 10
@@ -223,6 +228,7 @@ func TestUpload_ProgressCountsBackWhenATryIsRepeated(t *testing.T) {
 	}
 }
 
+// Guarantee U1.
 func TestUpload_ContentIsLeftAloneAfterItsEnd(t *testing.T) {
 	const size = 4 << 20
 	for name, content := range map[string]packagecloud.Content{
@@ -266,6 +272,7 @@ func TestUpload_ContentIsLeftAloneAfterItsEnd(t *testing.T) {
 	}
 }
 
+// Guarantee U8.
 func TestUpload_RefusalOfALargeFileCostsNoBody(t *testing.T) {
 	content := make([]byte, 8<<20)
 	for name, test := range map[string]struct {
@@ -322,6 +329,7 @@ func TestUpload_SmallFilesDoNotAsk(t *testing.T) {
 	}
 }
 
+// Guarantee U8.
 func TestUpload_HostThatIgnoresTheQuestionIsRemembered(t *testing.T) {
 	client, server := newDeafServer(t)
 	upload := func() {

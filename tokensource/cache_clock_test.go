@@ -10,6 +10,8 @@ import (
 // TestCache_ReadClockEndsATokenWhoseTimersStoodStill looks inside, because no
 // test can suspend the machine: it stops the cache's own time, as a suspend does,
 // and lets the wall clock go on.
+//
+// Guarantee H1.
 func TestCache_ReadClockEndsATokenWhoseTimersStoodStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, readClock := range []bool{true, false} {

@@ -47,6 +47,7 @@ func (c *countingContext) Deadline() (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// Guarantee H1.
 func TestCache_HitAllocatesNothingAndIgnoresItsContext(t *testing.T) {
 	c := cache(t, tokensourcetest.NewSource("abc"), tokensource.CacheOptions{})
 	wantToken(t, c, "abc")
@@ -66,6 +67,7 @@ func TestCache_HitAllocatesNothingAndIgnoresItsContext(t *testing.T) {
 	}
 }
 
+// Guarantee H1.
 func TestCache_HitTakesNoLock(t *testing.T) {
 	// String runs under the cache's lock when an event is made: a source that
 	// blocks there holds the lock, and hits must go on.
@@ -103,6 +105,7 @@ func (l *lockHolder) String() string {
 	return "held"
 }
 
+// Guarantee H2.
 func TestCache_ManyColdCallersMakeOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := tokensourcetest.NewSource("abc")
@@ -123,6 +126,7 @@ func TestCache_ManyColdCallersMakeOneCall(t *testing.T) {
 	})
 }
 
+// Guarantee H4.
 func TestCache_ManyColdCallersShareOneFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := failing(errDown)
@@ -143,6 +147,7 @@ func TestCache_ManyColdCallersShareOneFailure(t *testing.T) {
 	})
 }
 
+// Guarantee H2.
 func TestCache_RefreshSurvivesCallerCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := tokensourcetest.NewSource("abc")
@@ -191,6 +196,7 @@ func TestCache_EndedContextStartsNothing(t *testing.T) {
 
 type contextKey struct{}
 
+// Guarantee H2.
 func TestCache_RefreshHasItsOwnContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var value any
@@ -216,6 +222,7 @@ func TestCache_RefreshHasItsOwnContext(t *testing.T) {
 	})
 }
 
+// Guarantee H2.
 func TestCache_SourceThatIgnoresItsContextHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
@@ -312,6 +319,7 @@ func TestCache_OutlivesSourcesThatPanicOrExit(t *testing.T) {
 	}
 }
 
+// Guarantee H3.
 func TestCache_ServesFreshThenStaleThenExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := tokensourcetest.NewSource("one")
@@ -376,6 +384,7 @@ func TestCache_ServesFreshThenStaleThenExpired(t *testing.T) {
 	})
 }
 
+// Guarantee H3.
 func TestCache_ExpiredCallersJoinTheRunningRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := tokensourcetest.NewSource("one")
@@ -396,6 +405,7 @@ func TestCache_ExpiredCallersJoinTheRunningRefresh(t *testing.T) {
 	})
 }
 
+// Guarantee H3.
 func TestCache_SaysSinceWhenBetweenTries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := failing(errDown)
@@ -414,6 +424,7 @@ func TestCache_SaysSinceWhenBetweenTries(t *testing.T) {
 	})
 }
 
+// Guarantee H3.
 func TestCache_DrawsANewRefreshTimeEachCycle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := tokensourcetest.NewSource("abc")
@@ -449,6 +460,7 @@ func TestCache_DrawsANewRefreshTimeEachCycle(t *testing.T) {
 	})
 }
 
+// Guarantee H3.
 func TestCache_ReplacesATokenBeforeItExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &tokensourcetest.Source{}
@@ -592,6 +604,7 @@ func TestCache_PrintsNothingButItsName(t *testing.T) {
 // way up to half a minute, then one each 30 s.
 func backoffBound(d time.Duration) int { return 7 + int(d/(30*time.Second)) }
 
+// Guarantee H4.
 func TestCache_OutageIsRetriedWithBackoffHoweverManyReads(t *testing.T) {
 	for _, k := range append([]error{errors.New("foreign"), context.DeadlineExceeded, tokensource.NewError("s", nil, "m", nil)}, allKinds...) {
 		for _, warm := range []bool{true, false} {
@@ -642,6 +655,7 @@ func TestCache_OutageIsRetriedWithBackoffHoweverManyReads(t *testing.T) {
 	}
 }
 
+// Guarantee H4.
 func TestCache_PausesAtTheLimitAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pauses := map[time.Duration]int{}
@@ -664,6 +678,7 @@ func TestCache_PausesAtTheLimitAreSpread(t *testing.T) {
 	})
 }
 
+// Guarantee H5.
 func TestCache_InvalidateDropsOnlyThatToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := tokensourcetest.NewSource("one")
@@ -688,6 +703,7 @@ func TestCache_InvalidateDropsOnlyThatToken(t *testing.T) {
 	})
 }
 
+// Guarantee H5.
 func TestCache_ServesARejectedTokenMarkedAndAsksWithBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := tokensourcetest.NewSource("one")
@@ -736,6 +752,7 @@ func TestCache_ServesARejectedTokenMarkedAndAsksWithBackoff(t *testing.T) {
 	})
 }
 
+// Guarantee H5.
 func TestCache_InvalidateDuringAnOutageKeepsTheBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := tokensourcetest.NewSource("one")
@@ -785,6 +802,7 @@ func TestCache_InvalidateWhileARefreshRuns(t *testing.T) {
 	})
 }
 
+// Guarantee H6.
 func TestCache_LeavesNoGoroutine(t *testing.T) {
 	// A bubble fails the test if a goroutine outlives it.
 	synctest.Test(t, func(t *testing.T) {
@@ -803,6 +821,7 @@ func TestCache_LeavesNoGoroutine(t *testing.T) {
 	})
 }
 
+// Guarantee H6.
 func TestCache_IsCollectedThoughItsTimerIsArmed(t *testing.T) {
 	var gone atomic.Bool
 	pointer := func() weak.Pointer[tokensource.CachedSource] {
@@ -821,6 +840,7 @@ func TestCache_IsCollectedThoughItsTimerIsArmed(t *testing.T) {
 	t.Error("a cache that nobody holds is still alive")
 }
 
+// Guarantee H7.
 func TestCache_RefusesImpossibleOptions(t *testing.T) {
 	var typedNil *tokensourcetest.Source
 	good := tokensourcetest.NewSource("abc")
@@ -848,6 +868,7 @@ func TestCache_RefusesImpossibleOptions(t *testing.T) {
 	}
 }
 
+// Guarantee H7.
 func TestCache_StatusTellsItsState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := tokensourcetest.NewSource(canary)
@@ -879,6 +900,7 @@ func TestCache_StatusTellsItsState(t *testing.T) {
 	})
 }
 
+// Guarantee H8.
 func TestCache_ReportsWhatHappens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events tokensourcetest.Recorder
@@ -933,6 +955,7 @@ func TestCache_ReportsWhatHappens(t *testing.T) {
 	})
 }
 
+// Guarantee H6.
 func TestCache_RunKeepsTheTokenWarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorker()
@@ -969,6 +992,7 @@ func TestCache_RunKeepsTheTokenWarm(t *testing.T) {
 	})
 }
 
+// Guarantee H8.
 func TestCache_ReportsAStaleTokenWhenSomebodyIsServedIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events tokensourcetest.Recorder

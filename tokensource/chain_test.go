@@ -51,6 +51,7 @@ func wantToken(t testing.TB, source tokensource.TokenSource, secret string) toke
 	return tok
 }
 
+// Guarantee C1.
 func TestChain_FallsThroughOnNotFoundOnly(t *testing.T) {
 	for _, k := range allKinds {
 		next := tokensourcetest.NewSource("second")
@@ -69,6 +70,7 @@ func TestChain_FallsThroughOnNotFoundOnly(t *testing.T) {
 	}
 }
 
+// Guarantee C1.
 func TestChain_StopsAtWhatItDoesNotKnow(t *testing.T) {
 	for name, err := range map[string]error{
 		"foreign":               io.EOF,
@@ -85,6 +87,7 @@ func TestChain_StopsAtWhatItDoesNotKnow(t *testing.T) {
 	wantToken(t, chain(t, failing(fmt.Errorf("my store: %w", tokensource.ErrNotFound)), tokensourcetest.NewSource("second")), "second")
 }
 
+// Guarantee C1.
 func TestChain_FallThroughWidens(t *testing.T) {
 	narrow := chain(t, kind(tokensource.ErrUnavailable), kind(tokensource.ErrDenied), tokensourcetest.NewSource("last"))
 	wide := narrow.FallThrough(tokensource.ErrUnavailable, tokensource.ErrDenied)
@@ -97,6 +100,7 @@ func TestChain_FallThroughWidens(t *testing.T) {
 	}
 }
 
+// Guarantee C2.
 func TestChain_ErrorListsEveryAttempt(t *testing.T) {
 	cause := &pointerError{Cause: io.ErrClosedPipe}
 	c := chain(t,
@@ -123,6 +127,7 @@ func TestChain_ErrorListsEveryAttempt(t *testing.T) {
 	}
 }
 
+// Guarantee C2.
 func TestChain_ReachesContextErrors(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -151,6 +156,7 @@ func TestChain_ASourcesOwnTimeoutIsAnOutage(t *testing.T) {
 	wantToken(t, c.FallThrough(tokensource.ErrUnavailable), "second")
 }
 
+// Guarantee C3.
 func TestChain_RefusesNoSourcesAndNil(t *testing.T) {
 	var source *tokensourcetest.Source
 	for name, sources := range map[string][]tokensource.TokenSource{
@@ -167,6 +173,7 @@ func TestChain_RefusesNoSourcesAndNil(t *testing.T) {
 	}
 }
 
+// Guarantee C3.
 func TestChain_OfChainsFallsThroughOnlyIfAllDid(t *testing.T) {
 	none, denied := kind(tokensource.ErrNotFound), kind(tokensource.ErrDenied)
 	last := tokensourcetest.NewSource("last")
@@ -203,6 +210,7 @@ func TestChain_OfCachesFallsThrough(t *testing.T) {
 	})
 }
 
+// Guarantee C4.
 func TestChain_SkipsARejectedTokenForFiveMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := tokensourcetest.NewSource("one"), tokensourcetest.NewSource("two")
@@ -232,6 +240,7 @@ func TestChain_SkipsARejectedTokenForFiveMinutes(t *testing.T) {
 	})
 }
 
+// Guarantee C4.
 func TestChain_RejectionConcernsOnlyWhatTheSourceReturned(t *testing.T) {
 	first, second := tokensourcetest.NewSource("one"), tokensourcetest.NewSource("two")
 	c := chain(t, first, second).FallThrough(tokensource.ErrRejected)
@@ -248,6 +257,7 @@ func TestChain_RejectionConcernsOnlyWhatTheSourceReturned(t *testing.T) {
 	wantToken(t, plain, "one")
 }
 
+// Guarantee C4.
 func TestChain_ReturnsTheFirstIfAllAreRejected(t *testing.T) {
 	var events tokensourcetest.Recorder
 	ctx := tokensource.WithHook(t.Context(), events.Record)
@@ -279,6 +289,7 @@ func TestChain_ReturnsTheFirstIfAllAreRejected(t *testing.T) {
 	}
 }
 
+// Guarantee H8.
 func TestChain_ReportsFallingThrough(t *testing.T) {
 	var events tokensourcetest.Recorder
 	ctx := tokensource.WithHook(t.Context(), events.Record)
@@ -296,6 +307,7 @@ func TestChain_ReportsFallingThrough(t *testing.T) {
 	}
 }
 
+// Guarantee K4.
 func TestChain_ErrorsHoldNoSecret(t *testing.T) {
 	for name, cause := range leakyErrors() {
 		t.Run(name, func(t *testing.T) {

@@ -39,6 +39,7 @@ func leakyErrors() map[string]error {
 	}
 }
 
+// Guarantee K4.
 func TestError_KeepsItsCauseFromPrinting(t *testing.T) {
 	for name, cause := range leakyErrors() {
 		t.Run(name, func(t *testing.T) {
@@ -58,6 +59,7 @@ func TestError_KeepsItsCauseFromPrinting(t *testing.T) {
 	}
 }
 
+// Guarantee K4.
 func TestError_ReachesItsCause(t *testing.T) {
 	cause := &url.Error{Op: "Get", URL: "https://x/?" + canary, Err: io.ErrUnexpectedEOF}
 	err := fmt.Errorf("outer: %w", tokensource.NewError("s", nil, "m", cause))
@@ -76,6 +78,7 @@ func TestError_ReachesItsCause(t *testing.T) {
 	}
 }
 
+// Guarantee K4.
 func TestFunc_WithholdsForeignErrors(t *testing.T) {
 	for name, cause := range leakyErrors() {
 		t.Run(name, func(t *testing.T) {

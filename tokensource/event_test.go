@@ -42,6 +42,7 @@ func TestCache_PassesOnTheEventsOfItsSource(t *testing.T) {
 	wantToken(t, cache(t, source, tokensource.CacheOptions{}), "abc")
 }
 
+// Guarantee H8.
 func TestLogEvents_WritesWhatIsSet(t *testing.T) {
 	var out bytes.Buffer
 	log := tokensource.LogEvents(slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))

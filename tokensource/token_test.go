@@ -50,6 +50,7 @@ func hold(tok tokensource.Token) holder {
 	return h
 }
 
+// Guarantee K1.
 func TestToken_DoesNotPrintAtAnyDepth(t *testing.T) {
 	tok := newToken(t, canary)
 	h := hold(tok)
@@ -62,6 +63,7 @@ func TestToken_DoesNotPrintAtAnyDepth(t *testing.T) {
 	}
 }
 
+// Guarantee K1.
 func TestToken_PrintsRedacted(t *testing.T) {
 	tok := newToken(t, canary)
 	for _, verb := range strings.Split("%v %+v %#v %s %q %x %X %d %o %b %c %U %e %f %g %t % x %#q %10s %-5d", " %") {
@@ -122,6 +124,7 @@ func reach(v reflect.Value, seen map[unsafe.Pointer]bool, texts *[]string) {
 	}
 }
 
+// Guarantee K1.
 func TestToken_HidesFromReflection(t *testing.T) {
 	h := hold(newToken(t, canary))
 	var texts []string
@@ -135,6 +138,7 @@ func TestToken_HidesFromReflection(t *testing.T) {
 	}
 }
 
+// Guarantee K1.
 func TestToken_LogsRedacted(t *testing.T) {
 	tok := newToken(t, canary)
 	var text, asJSON bytes.Buffer
@@ -154,6 +158,7 @@ func TestToken_LogsRedacted(t *testing.T) {
 	}
 }
 
+// Guarantee K1.
 func TestToken_EncodesRedacted(t *testing.T) {
 	tok := newToken(t, canary)
 	type doc struct {
@@ -189,6 +194,7 @@ func TestToken_EncodesRedacted(t *testing.T) {
 	}
 }
 
+// Guarantee K1.
 func TestToken_CannotBeDecoded(t *testing.T) {
 	type doc struct{ Tok tokensource.Token }
 	tok := newToken(t, canary)
@@ -215,6 +221,7 @@ func TestToken_CannotBeDecoded(t *testing.T) {
 	}
 }
 
+// Guarantee K2.
 func TestToken_IsOnePointerAndDoesNotCompare(t *testing.T) {
 	var tok tokensource.Token
 	if unsafe.Sizeof(tok) != unsafe.Sizeof(uintptr(0)) {
@@ -225,6 +232,7 @@ func TestToken_IsOnePointerAndDoesNotCompare(t *testing.T) {
 	}
 }
 
+// Guarantee K2.
 func TestToken_EqualAndFingerprintTellSecretsApart(t *testing.T) {
 	a, b := newToken(t, canary), newToken(t, canary+"x")
 	same := newToken(t, canary+"\n").With(tokensource.Metadata{Origin: "elsewhere", Version: "7"})
@@ -263,6 +271,7 @@ func TestToken_WithChangesMetadataOnly(t *testing.T) {
 	}
 }
 
+// Guarantee K3.
 func TestNewToken_TrimsOneNewline(t *testing.T) {
 	for _, suffix := range []string{"", "\n", "\r\n"} {
 		if tok := newToken(t, canary+suffix); tok.Reveal() != canary {
@@ -345,6 +354,7 @@ func TestNewToken_RefusesWhatIsNoToken(t *testing.T) {
 	}
 }
 
+// Guarantee K3.
 func FuzzNewToken(f *testing.F) {
 	for _, s := range []string{"", "abc", "abc\n", "abc\r\n", "a:b", "\xff\xfea\x00", "\x00a", "a b", "\ufeffabc", `"abc"`, "'abc'\n", `"a`} {
 		f.Add(s)

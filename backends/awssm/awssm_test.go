@@ -19,6 +19,7 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
+// Guarantee B4.
 func TestSource_ReadsNamesAndARNs(t *testing.T) {
 	m := startMoto(t)
 	for _, name := range []string{"packagecloud", "prod/eu/packagecloud", "a_b+c=d.e@f-g"} {
@@ -42,6 +43,7 @@ func TestSource_ReadsNamesAndARNs(t *testing.T) {
 	}
 }
 
+// Guarantee B4.
 func TestSource_ReadsStagesAndVersions(t *testing.T) {
 	m := startMoto(t)
 	m.create("s", "one")
@@ -69,6 +71,8 @@ func TestSource_ReadsStagesAndVersions(t *testing.T) {
 
 // moto, and who knows what else, answers with the old value to a request
 // without a stage after AWSCURRENT has moved.
+//
+// Guarantee B4.
 func TestSource_FollowsAMovedStage(t *testing.T) {
 	m := startMoto(t)
 	m.create("s", "one")
@@ -86,6 +90,7 @@ func TestSource_FollowsAMovedStage(t *testing.T) {
 	holds(t, tok, err, "two")
 }
 
+// Guarantee B4.
 func TestSource_ReadsStringsBinariesAndJSON(t *testing.T) {
 	m := startMoto(t)
 	m.create("s", "placeholder")
@@ -158,6 +163,7 @@ func TestSource_SDKErrorIsReachedByAs(t *testing.T) {
 	}
 }
 
+// Guarantee B4.
 func TestSource_ThousandColdCallersAssumeTheRoleOnce(t *testing.T) {
 	m := startMoto(t)
 	m.create("s", secret)
@@ -195,6 +201,8 @@ func TestSource_ThousandColdCallersAssumeTheRoleOnce(t *testing.T) {
 
 // AWS may refuse a session long before its end by this machine's clock. Who learns
 // of it when there is a new one already takes that.
+//
+// Guarantee B4.
 func TestSource_CallersWhoseSessionHasExpiredShareTheNext(t *testing.T) {
 	const callers = 100
 	m := startMoto(t)

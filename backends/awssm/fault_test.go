@@ -42,6 +42,7 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, code string) {
 	})
 }
 
+// Guarantee B4.
 func TestSource_FaultsHaveKinds(t *testing.T) {
 	typed := func(status int, code string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { refuse(w, r, status, code) }
@@ -129,6 +130,8 @@ func TestSource_EndedContextSendsNothing(t *testing.T) {
 
 // net/http strips Authorization on the way to another host, but not
 // X-Amz-Security-Token.
+//
+// Guarantee B4.
 func TestRedirect_TakesNoCredentialAlong(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, kind := range []string{"SDK's client", "net/http's client"} {

@@ -85,6 +85,8 @@ func (a *account) open(t *testing.T, name string, env map[string]string, options
 }
 
 // Every request is signed by who may do no more than it takes, and moto checks it.
+//
+// Guarantees: K4, B4, G1.
 func TestSource_Faults(t *testing.T) {
 	a := newAccount(t)
 	backend := tokensourcetest.Backend{

@@ -83,6 +83,8 @@ func TestOpen_ReadsFromARealServer(t *testing.T) {
 }
 
 // The role may what its user may not.
+//
+// Guarantee B4.
 func TestOpen_AssumesTheRole(t *testing.T) {
 	m := startMoto(t, "INITIAL_NO_AUTH_ACTION_COUNT=6")
 	m.create("s", secret)
@@ -180,6 +182,8 @@ func inContainer(t *testing.T, service string) {
 
 // A role that a sign-in or a container doesn't have is "not found" in the words of
 // that service, which says nothing of the secret: no chain must fall through.
+//
+// Guarantee B4.
 func TestOpen_CodesOfOtherServicesSayNothingOfTheSecret(t *testing.T) {
 	for _, test := range []struct {
 		code   string
@@ -229,6 +233,8 @@ func TestOpen_CodesOfOtherServicesSayNothingOfTheSecret(t *testing.T) {
 
 // The SDK follows a redirect of those who give credentials, and net/http takes
 // headers of theirs along that it doesn't know for secrets.
+//
+// Guarantee B4.
 func TestOpen_FollowsNoRedirectOfThoseWhoGiveCredentials(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -267,6 +273,8 @@ func TestOpen_FollowsNoRedirectOfThoseWhoGiveCredentials(t *testing.T) {
 }
 
 // The SDK takes the one for credentials, and ends the program where it misses them.
+//
+// Guarantee B4.
 func TestOpen_WhoGivesCredentialsGivesNone(t *testing.T) {
 	for answer, says := range map[string]string{"": "had none", "{}": "had none", `{"roleCredentials":null}`: "had none", "<html>" + session: "check the endpoint"} {
 		signedIn(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(answer)) }))
@@ -342,6 +350,8 @@ func TestOpen_RefusesWhatCannotWork(t *testing.T) {
 
 // Nor are those who give credentials asked more often, or anew at each try of the
 // read.
+//
+// Guarantee B4.
 func TestOpen_TriesTwiceAtMost(t *testing.T) {
 	const role = "arn:aws:iam::123456789012:role/r"
 	profile := func(text string) func(*testing.T, string) map[string]string {
@@ -403,6 +413,8 @@ func TestOpen_TriesTwiceAtMost(t *testing.T) {
 }
 
 // The SDK's own default is three.
+//
+// Guarantee B4.
 func TestNew_TriesTwiceAtMostUnlessTheClientSays(t *testing.T) {
 	for name, test := range map[string]struct {
 		set  func(*secretsmanager.Options)

@@ -36,6 +36,8 @@ func TestOpener_OpensWhatASpecSays(t *testing.T) {
 }
 
 // The role may what its user may not.
+//
+// Guarantee B4.
 func TestOpener_AssumesTheRoleOfASpec(t *testing.T) {
 	a := newAccount(t)
 	a.set(t, "s", secret)

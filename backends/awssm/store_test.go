@@ -18,6 +18,7 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
+// Guarantee B4.
 func TestStore_Conforms(t *testing.T) {
 	for name, test := range map[string]struct {
 		options    awssm.Options
@@ -291,6 +292,7 @@ func put(ctx context.Context, s *awssm.Store) error {
 	return err
 }
 
+// Guarantee B4.
 func TestStore_WriteWithoutAnAnswerSaysThatItMayHaveBeenDone(t *testing.T) {
 	m := startMoto(t)
 	f := newFront(t, m)
@@ -326,6 +328,7 @@ func TestStore_RefusedWriteIsNotSaidToMayHaveBeenDone(t *testing.T) {
 	}
 }
 
+// Guarantee B4.
 func TestStore_CallerLeavesAStalledWrite(t *testing.T) {
 	m := startMoto(t)
 	f := newFront(t, m)
@@ -467,6 +470,8 @@ func TestStore_DoesNotStageBesideNothing(t *testing.T) {
 
 // AWSPREVIOUS is a source of its own: while the site doesn't know the new token yet,
 // or still knows the old one alone, a chain has the one that works.
+//
+// Guarantee B4.
 func TestSource_PreviousBridgesARotation(t *testing.T) {
 	m := startMoto(t)
 	m.create("s", "old")

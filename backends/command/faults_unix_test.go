@@ -17,6 +17,8 @@ import (
 
 // TestSource_Faults takes the source through the table of faults, with helpers that
 // come into them.
+//
+// Guarantees: K4, B3, G1.
 func TestSource_Faults(t *testing.T) {
 	h := &helper{dir: t.TempDir()}
 	noLogin := tokensourcetest.NotApplicable("the credentials are the helper's own; that it was refused it tells by its exit status alone, as any failure")

@@ -76,6 +76,7 @@ func TestSource_Conforms(t *testing.T) {
 	})
 }
 
+// Guarantee B3.
 func TestSource_RunsWithoutAShell(t *testing.T) {
 	assertToken(t, newCommand(t, command.Options{}, "printf", "%s", "$HOME;`id`*'\""), "$HOME;`id`*'\"")
 }
@@ -93,6 +94,7 @@ func TestSource_ReadsAFieldOfJSON(t *testing.T) {
 	assertError(t, script(t, command.Options{}, `printf '{"password":"%s"}\n' $FIRST`), tokensource.ErrInvalid, "looks like a JSON object; name the field")
 }
 
+// Guarantee K1.
 func TestSource_PassesTheEnvironmentOn(t *testing.T) {
 	t.Setenv("COMMAND_TEST_INHERITED", first)
 	assertToken(t, newCommand(t, command.Options{}, "printenv", "COMMAND_TEST_INHERITED"), first)
@@ -101,6 +103,7 @@ func TestSource_PassesTheEnvironmentOn(t *testing.T) {
 	tokensourcetest.AssertNoSecret(t, source, second)
 }
 
+// Guarantee B3.
 func TestSource_SaysTheExitStatusAndNothingThatWasPrinted(t *testing.T) {
 	const canary = "canary-of-standard-error"
 	source := script(t, command.Options{Env: []string{"CANARY=" + canary}}, `echo $FIRST; echo $SECOND $CANARY >&2; exit 3`)
@@ -115,6 +118,7 @@ func TestSource_SaysTheSignalThatEndedTheHelper(t *testing.T) {
 	assertError(t, script(t, command.Options{}, `echo $FIRST; kill -TERM $$`), tokensource.ErrUnavailable, "signal: terminated")
 }
 
+// Guarantee B3.
 func TestSource_ShowsStandardErrorWhenAsked(t *testing.T) {
 	show := command.Options{ShowStderr: true}
 	for _, test := range []struct{ name, script, want string }{
@@ -233,6 +237,7 @@ func assertGone(t *testing.T, pid int) {
 
 const family = `echo $FIRST; echo $SECOND >&2; sleep ` + long + ` & echo $! >>$PIDS; echo $$ >>$PIDS; wait`
 
+// Guarantee B3.
 func TestSource_TimeLimitKillsTheHelperAndItsChildren(t *testing.T) {
 	options, pids := processes(t)
 	options.Timeout = 500 * time.Millisecond

@@ -49,6 +49,7 @@ func TestAPIKey_AnyLogin(t *testing.T) {
 	s.refused(t, s.source(t, with(conjur.APIKey(host, ""))), tokensource.ErrInvalid, "the API key is empty")
 }
 
+// Guarantee B7.
 func TestJWTFile_IsReadAtEveryLogin(t *testing.T) {
 	s := start(t)
 	s.Set(variable, secret)
@@ -65,6 +66,8 @@ func TestJWTFile_IsReadAtEveryLogin(t *testing.T) {
 }
 
 // Kubernetes mounts a token as a link to a folder that it replaces.
+//
+// Guarantee B7.
 func TestJWTFile_FollowsASwappedLink(t *testing.T) {
 	s := start(t)
 	s.Set(variable, secret)
@@ -177,6 +180,7 @@ func TestAccessToken(t *testing.T) {
 	}
 }
 
+// Guarantee B7.
 func TestAccessTokenFile_IsReadAtEveryRead(t *testing.T) {
 	s := start(t)
 	s.Set(variable, secret)
@@ -200,6 +204,8 @@ func TestAccessTokenFile_IsReadAtEveryRead(t *testing.T) {
 }
 
 // A JWT that can't be had is no reason to use another token.
+//
+// Guarantee B7.
 func TestJWT_OutageOfItsSourceStopsAChain(t *testing.T) {
 	s := start(t)
 	s.Set(variable, secret)
@@ -307,6 +313,7 @@ func TestClient_IsUsedByOneLoginAtATime(t *testing.T) {
 	}
 }
 
+// Guarantee K1.
 func TestOptions_ShowNoCredential(t *testing.T) {
 	s := start(t)
 	s.Set(variable, secret)

@@ -24,6 +24,7 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
+// Guarantee B7.
 func TestSource_Conformance(t *testing.T) {
 	for name, certificate := range map[string]bool{"HTTP": false, "TLS": true} {
 		t.Run(name, func(t *testing.T) {
@@ -50,6 +51,7 @@ func TestSource_Conformance(t *testing.T) {
 	}
 }
 
+// Guarantee B7.
 func TestSource_ReadsAnyVariableID(t *testing.T) {
 	s := start(t)
 	for _, id := range []string{
@@ -73,6 +75,7 @@ func TestSource_ReadsAnyVariableID(t *testing.T) {
 	}
 }
 
+// Guarantee B7.
 func TestSource_ReadsVersions(t *testing.T) {
 	s := start(t)
 	for i := range 23 {
@@ -215,6 +218,7 @@ func TestSource_ReadsNoAnswerWithoutEnd(t *testing.T) {
 	}
 }
 
+// Guarantee B7.
 func TestSource_FollowsNoRedirect(t *testing.T) {
 	s := start(t)
 	s.Set(variable, secret)
@@ -310,6 +314,8 @@ func TestSource_TellsWhyThereIsNoConnection(t *testing.T) {
 }
 
 // A page without white space would pass for a token, and be sent to packagecloud.
+//
+// Guarantee B7.
 func TestSource_PageIsNoToken(t *testing.T) {
 	s := start(t)
 	for _, test := range []struct{ contentType, body, says string }{
@@ -480,6 +486,8 @@ func TestPut(t *testing.T) {
 }
 
 // A write without an answer may have been one.
+//
+// Guarantee B7.
 func TestPut_SaysWhenNobodyKnows(t *testing.T) {
 	s := start(t)
 	const doubt = "; the new token may have been stored"

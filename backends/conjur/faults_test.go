@@ -17,6 +17,7 @@ import (
 // stage sets up the scenes of a row.
 type stage = func(t *testing.T, secret string) []tokensourcetest.Scene
 
+// Guarantees: K4, B7, G1.
 func TestSource_Faults(t *testing.T) {
 	s := start(t)
 	s.AddJWT("ci", jwt("good"), host)

@@ -15,6 +15,8 @@ import (
 )
 
 // A FIFO that nobody writes to would hold a goroutine for ever at every try.
+//
+// Guarantee B7.
 func TestFiles_FIFOHoldsNothingUp(t *testing.T) {
 	s := start(t)
 	path := filepath.Join(t.TempDir(), "fifo")

@@ -52,6 +52,7 @@ func stall(kind string, d time.Duration) conjurserver.Fault {
 
 const forever = 1000 * time.Hour
 
+// Guarantee B7.
 func TestSession_AThousandColdCallersLogInOnce(t *testing.T) {
 	s := start(t)
 	s.Set(variable, secret)
@@ -147,6 +148,8 @@ func TestSession_GivesUpWhenANewAccessTokenIsRefusedToo(t *testing.T) {
 }
 
 // Whatever is wrong with the login, the access token serves to its end.
+//
+// Guarantee B7.
 func TestSession_OutlivesAnOutageOfTheLogin(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -330,6 +333,8 @@ func TestSession_TimeLimitIsTheOptionsOrTheSettings(t *testing.T) {
 }
 
 // A network that hangs is not the same as a handler that does.
+//
+// Guarantee B7.
 func TestSource_ReturnsAtOnceWhenItsContextEnds(t *testing.T) {
 	s := start(t)
 	s.Set(variable, secret)

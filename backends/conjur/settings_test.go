@@ -29,6 +29,7 @@ func setenv(t *testing.T, values map[string]string) {
 	}
 }
 
+// Guarantee B7.
 func TestSettings_EveryWayToLogIn(t *testing.T) {
 	type env = map[string]string
 	for _, test := range []struct {

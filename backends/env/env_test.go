@@ -37,6 +37,7 @@ func set(t *testing.T, name, value string) {
 	}
 }
 
+// Guarantee B1.
 func TestSource_Conforms(t *testing.T) {
 	const name = "PACKAGECLOUD_GO_TEST_TOKEN"
 	unset(t, name)
@@ -47,6 +48,7 @@ func TestSource_Conforms(t *testing.T) {
 	})
 }
 
+// Guarantee B1.
 func TestSource_ReadsPackagecloudTokenByDefault(t *testing.T) {
 	t.Setenv("PACKAGECLOUD_TOKEN", first)
 	for _, source := range []*env.Source{env.New(), {}} {
@@ -60,6 +62,7 @@ func TestSource_ReadsPackagecloudTokenByDefault(t *testing.T) {
 	}
 }
 
+// Guarantee B1.
 func TestSource_FirstSetVariableWins(t *testing.T) {
 	source := env.New("T_ONE", "T_TWO", "T_THREE")
 	unset(t, "T_ONE")
@@ -76,6 +79,7 @@ func TestSource_FirstSetVariableWins(t *testing.T) {
 	}
 }
 
+// Guarantee B1.
 func TestSource_MalformedVariableIsNotPassedOver(t *testing.T) {
 	t.Setenv("T_ONE", "user:"+first)
 	t.Setenv("T_TWO", second)

@@ -12,6 +12,8 @@ import (
 
 // TestSource_Faults takes the source through the table of faults: what can go wrong
 // with a variable is what it holds.
+//
+// Guarantees: K4, B1, G1.
 func TestSource_Faults(t *testing.T) {
 	const name = "PACKAGECLOUD_GO_TEST_FAULTS"
 	unset(t, name)

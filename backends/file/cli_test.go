@@ -20,6 +20,7 @@ func writeCLI(t *testing.T, content string) *Source {
 	return CLI()
 }
 
+// Guarantee B2.
 func TestCLI_ReadsTokenAndURL(t *testing.T) {
 	const member = `"token":"` + first + `"`
 	for _, test := range []struct{ name, content, want string }{
@@ -100,6 +101,7 @@ func TestCLI_IsWhatTheSpecNames(t *testing.T) {
 	}
 }
 
+// Guarantee B2.
 func FuzzCLI(f *testing.F) {
 	f.Add(`{"url":"https://packagecloud.io","token":"x"}`)
 	f.Add(`{"https://packagecloud.io/":"https://packagecloud.io/"}` + "\r\n")

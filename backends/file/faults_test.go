@@ -18,6 +18,8 @@ import (
 // TestSource_Faults takes the source through the table of faults, with a token
 // alone in the file and with one in JSON. What a file system does wrong it does
 // by the source's own way to open a file.
+//
+// Guarantees: K4, B2, G1.
 func TestSource_Faults(t *testing.T) {
 	for name, field := range map[string]string{"raw": "", "JSON": "token"} {
 		t.Run(name, func(t *testing.T) {

@@ -130,6 +130,7 @@ func setHome(t *testing.T) string {
 	return home
 }
 
+// Guarantee B2.
 func TestSource_ReadsAFieldOfJSON(t *testing.T) {
 	for name, content := range map[string]string{
 		"plain":          `{"token":"` + first + `"}`,
@@ -144,6 +145,7 @@ func TestSource_ReadsAFieldOfJSON(t *testing.T) {
 	}
 }
 
+// Guarantee B2.
 func TestSource_RefusesUnusableContent(t *testing.T) {
 	for _, test := range []struct{ name, field, content, want string }{
 		{"empty", "", "", "the file is empty"},
@@ -203,6 +205,7 @@ func TestSource_RefusesADirectory(t *testing.T) {
 	assertError(t, newFile(t, t.TempDir(), Options{}), tokensource.ErrInvalid, "is a directory; name the file")
 }
 
+// Guarantee B2.
 func TestSource_SeesASwappedSymbolicLink(t *testing.T) {
 	m := newMount(t)
 	m.set(first)
@@ -288,6 +291,7 @@ func TestSource_ReturnsWhenItsContextEndsThoughTheFileHangs(t *testing.T) {
 	assertToken(t, source, first)
 }
 
+// Guarantee B2.
 func TestCredential_ReadsTheDirectoryOfSystemd(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "packagecloud"), []byte(first), 0o400))

@@ -15,6 +15,7 @@ import (
 
 var open = []fs.FileMode{0o640, 0o620, 0o610, 0o604, 0o602, 0o601, 0o644, 0o444, 0o666}
 
+// Guarantee B2.
 func TestCLI_IsRefusedWhenOthersCanRead(t *testing.T) {
 	source := writeCLI(t, `{"url":"https://packagecloud.io","token":"`+first+`"}`)
 	path, err := source.path()
@@ -29,6 +30,7 @@ func TestCLI_IsRefusedWhenOthersCanRead(t *testing.T) {
 	}
 }
 
+// Guarantee B2.
 func TestSource_RequirePrivateRefusesWhatOthersCanRead(t *testing.T) {
 	path := write(t, first, 0o600)
 	source := newFile(t, path, Options{RequirePrivate: true})
@@ -62,6 +64,7 @@ func TestSource_ChecksTheFileThatIsOpen(t *testing.T) {
 	assertError(t, source, tokensource.ErrInvalid, "mode 0644")
 }
 
+// Guarantee B2.
 func TestSource_ReportsAnExposedTokenOnce(t *testing.T) {
 	path := write(t, first, 0o644)
 	source := newFile(t, path, Options{})

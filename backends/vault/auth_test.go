@@ -73,6 +73,7 @@ func (l *login) secretID(t testing.TB) string {
 	return write(t, l.root, "auth/"+l.mount+"/role/ci/secret-id", nil).Data["secret_id"].(string)
 }
 
+// Guarantee B6.
 func TestAppRole(t *testing.T) {
 	l := newLogin(t, "approle")
 	dir := t.TempDir()
@@ -98,6 +99,7 @@ func TestAppRole(t *testing.T) {
 	refused(t, l.source(t, vault.AppRole{Mount: l.mount}), tokensource.ErrInvalid, "has no role-id")
 }
 
+// Guarantee B6.
 func TestUserpass(t *testing.T) {
 	l := newLogin(t, "userpass")
 	const password, wrong = "correct-horse-battery", "wrong-horse-battery"
@@ -128,6 +130,8 @@ func jwtLogin(t testing.TB, l *login, ttl string) *ecdsa.PrivateKey {
 
 // TestJWT_RotatedAsKubernetesDoes has the JWT in a projected volume, which is
 // replaced whole by the renaming of one symbolic link.
+//
+// Guarantee B6.
 func TestJWT_RotatedAsKubernetesDoes(t *testing.T) {
 	l := newLogin(t, "jwt")
 	key := jwtLogin(t, l, "1s")
@@ -167,6 +171,7 @@ func ciClaims(life time.Duration) map[string]any {
 	return map[string]any{"sub": "repo:acme/app", "aud": "vault", "iat": now.Add(-time.Hour).Unix(), "exp": now.Add(life).Unix(), "jti": now.String()}
 }
 
+// Guarantee B6.
 func TestJWT_RotatedOnDisk(t *testing.T) {
 	l := newLogin(t, "jwt")
 	key := jwtLogin(t, l, "1s")
@@ -235,6 +240,7 @@ func kubernetesLogin(t testing.TB, l *login) (pod string) {
 	return pod
 }
 
+// Guarantee B6.
 func TestKubernetes(t *testing.T) {
 	l := newLogin(t, "kubernetes")
 	pod := kubernetesLogin(t, l)
@@ -267,6 +273,7 @@ func certificateLogin(t *testing.T) (*login, *authority) {
 	return l, clients
 }
 
+// Guarantee B6.
 func TestCertificate(t *testing.T) {
 	l, clients := certificateLogin(t)
 	certFile, keyFile := clients.issue(t, "ci")
@@ -321,6 +328,7 @@ func (l *login) newToken(t testing.TB, settings map[string]any) string {
 	return answer.Auth.ClientToken
 }
 
+// Guarantee B6.
 func TestToken_File(t *testing.T) {
 	l := newLogin(t, "")
 	file := filepath.Join(t.TempDir(), "vault-token")
@@ -402,6 +410,7 @@ func TestEnvironment_IsRefusedInOurOwnWords(t *testing.T) {
 	check(t, err, tokensource.ErrInvalid, "VAULT_ADDR", "pass-word-1234")
 }
 
+// Guarantee B5.
 func TestNamespaceIsSent(t *testing.T) {
 	for name, test := range map[string]struct {
 		env, option, want string
@@ -468,6 +477,7 @@ func (a bareAuth) Login(context.Context, *api.Client) (*api.Secret, error) {
 	return &api.Secret{Auth: &api.SecretAuth{ClientToken: a.Secret}}, nil
 }
 
+// Guarantees: K1, G1.
 func TestSource_PrintsNoCredential(t *testing.T) {
 	const secret = "hvs.of-the-login-or-the-client"
 	given := handlerClient(t, newFake())

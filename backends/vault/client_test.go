@@ -121,6 +121,8 @@ func TestNew_UsesWhatTheGivenClientHas(t *testing.T) {
 
 // TestCertificate_ALoginBesideABusyConnection has a read that goes on over HTTP/2
 // when the certificate changes.
+//
+// Guarantee B6.
 func TestCertificate_ALoginBesideABusyConnection(t *testing.T) {
 	ca, clients := newAuthority(t), newAuthority(t)
 	cert, key := ca.issue(t, "127.0.0.1")
@@ -225,7 +227,7 @@ func TestNew_LogsNothingToTheLoggerOfTheGivenClient(t *testing.T) {
 // net/http keeps "localhost" from a proxy, but no other spelling of it: by that,
 // Vault's token would go to the proxy in clear.
 //
-// Guarantee B6.
+// Guarantees: B6, A1.
 func TestSource_HostIsSentInLowerCase(t *testing.T) {
 	server := httptest.NewServer(newFake())
 	defer server.Close()

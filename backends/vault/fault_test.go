@@ -61,6 +61,8 @@ func clientAt(t testing.TB, address, token string, tls *api.TLSConfig) *api.Clie
 
 // TestAnswersOfVault has an answer that says more than that it failed in each kind
 // of call, and then Vault back again.
+//
+// Guarantee K4.
 func TestAnswersOfVault(t *testing.T) {
 	l := newLogin(t, "approle")
 	for name, fault := range map[string]struct {
@@ -134,6 +136,8 @@ func page(status int) http.HandlerFunc {
 // TestAnswersOfSomebodyElse has answers to the read that say nothing of a secret,
 // or that Vault doesn't give where there is none. A chain mustn't go on to another
 // token for them.
+//
+// Guarantee B5.
 func TestAnswersOfSomebodyElse(t *testing.T) {
 	for _, read := range []struct {
 		status int
@@ -259,6 +263,8 @@ func TestTLS(t *testing.T) {
 
 // TestAThousandColdCallersOfTheRealVault has one login for all of them; with a
 // cache in front there is one read too.
+//
+// Guarantee B6.
 func TestAThousandColdCallersOfTheRealVault(t *testing.T) {
 	for _, method := range []string{"approle", "jwt"} {
 		l := newLogin(t, method)

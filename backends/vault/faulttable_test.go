@@ -15,6 +15,8 @@ import (
 // TestSource_Faults takes the source through the table of faults against the real
 // Vault: a store of version 1 with a Vault token, and one of version 2 with a
 // login, by AppRole and by JWT.
+//
+// Guarantees: K4, B5, B6, G1.
 func TestSource_Faults(t *testing.T) {
 	for name, of := range map[string]struct {
 		kv     kv

@@ -38,6 +38,8 @@ func TestOpener_ReadsTheRealVault(t *testing.T) {
 
 // TestOpener_EveryLoginOfTheRealVault has each option at work: the methods are at
 // mounts of their own, with roles and policies that only the option names.
+//
+// Guarantee B6.
 func TestOpener_EveryLoginOfTheRealVault(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, content string) string {

@@ -102,6 +102,7 @@ func TestPut_WhatCountsAsNothingStored(t *testing.T) {
 	}
 }
 
+// Guarantee B5.
 func TestPut_Conflicts(t *testing.T) {
 	server := realvault.Shared(t)
 	root := server.Root(t, "")
@@ -181,6 +182,7 @@ func TestPut_AnotherFieldWrittenMeanwhile(t *testing.T) {
 	}
 }
 
+// Guarantee B5.
 func TestPut_AnAnswerThatGotLost(t *testing.T) {
 	server := realvault.Shared(t)
 	root := server.Root(t, "")

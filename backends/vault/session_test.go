@@ -41,6 +41,7 @@ func counts(t *testing.T, f *fake, wants map[string]int) {
 	}
 }
 
+// Guarantee B6.
 func TestSession_RenewsAtAReadPastTwoThirdsOfItsLife(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, source *vault.Source) {
 		f.set(func() { f.ttl = 90 * time.Second })
@@ -60,6 +61,7 @@ func TestSession_RenewsAtAReadPastTwoThirdsOfItsLife(t *testing.T) {
 	})
 }
 
+// Guarantee B6.
 func TestSession_LogsInAnewWhenRenewalEnds(t *testing.T) {
 	for name, change := range map[string]func(*fake){
 		"at its longest life": func(f *fake) { f.maxTTL = 200 * time.Second },
@@ -125,6 +127,7 @@ func TestSession_RunRenewsWithoutReads(t *testing.T) {
 	})
 }
 
+// Guarantee B6.
 func TestSession_RunDoesNotHammerAVaultThatIsDown(t *testing.T) {
 	for name, status := range map[string]int{"sealed": 503, "failing": 500, "refusing": 400} {
 		t.Run(name, func(t *testing.T) {
@@ -271,6 +274,7 @@ type loginFunc func(context.Context) (*api.Secret, error)
 
 func (f loginFunc) Login(ctx context.Context, _ *api.Client) (*api.Secret, error) { return f(ctx) }
 
+// Guarantee B6.
 func TestSession_ALoginThatIgnoresItsContextBlocksNobodyForEver(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, _ *vault.Source) {
 		release := make(chan struct{})
@@ -301,6 +305,7 @@ func TestSession_ALoginThatIgnoresItsContextBlocksNobodyForEver(t *testing.T) {
 	})
 }
 
+// Guarantee B6.
 func TestSession_ALoginThatPanics(t *testing.T) {
 	for name, do := range map[string]func(){"panic": func() { panic("hunter2-password") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
@@ -512,6 +517,8 @@ func TestCredential_ErrorsOfAFunctionAreWithheld(t *testing.T) {
 
 // TestCredential_OfAChainThatMeetsAnOutageIsNoReasonToGoOn has a login whose JWT
 // comes from a chain, in a chain with another token.
+//
+// Guarantee B6.
 func TestCredential_OfAChainThatMeetsAnOutageIsNoReasonToGoOn(t *testing.T) {
 	fails := func(kind error) tokensource.TokenSource {
 		return tokensource.Func(func(context.Context) (tokensource.Token, error) {

@@ -174,6 +174,7 @@ func TestSource_Conformance(t *testing.T) {
 	})
 }
 
+// Guarantee B5.
 func TestSource_FindsTheVersionOfTheStore(t *testing.T) {
 	server := realvault.Shared(t)
 	root := server.Root(t, "")
@@ -227,6 +228,7 @@ func TestSource_FollowsAStoreThatIsUpgraded(t *testing.T) {
 	want(t, source, secretB)
 }
 
+// Guarantee B5.
 func TestSource_ReturnsTheExactVersion(t *testing.T) {
 	server := realvault.Shared(t)
 	root := server.Root(t, "")
@@ -243,6 +245,7 @@ func TestSource_ReturnsTheExactVersion(t *testing.T) {
 	}
 }
 
+// Guarantee B5.
 func TestSource_UnusableSecrets(t *testing.T) {
 	server := realvault.Shared(t)
 	root := server.Root(t, "")
@@ -353,6 +356,8 @@ func TestSource_PathOfAnotherKindOfMount(t *testing.T) {
 }
 
 // TestSource_NothingThere has what the real Vault says where there is no secret.
+//
+// Guarantee B5.
 func TestSource_NothingThere(t *testing.T) {
 	server := realvault.Shared(t)
 	root := server.Root(t, "")

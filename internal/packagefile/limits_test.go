@@ -77,6 +77,8 @@ func hostileRPM() []byte {
 }
 
 // TestRead_LargeFilesAreReadInPart counts what is read of 1 GiB, of each format.
+//
+// Guarantee U1.
 func TestRead_LargeFilesAreReadInPart(t *testing.T) {
 	const few = 64 << 10
 	control := pt.TarGz(pt.File{Name: "./control", Content: pt.Control("jake", "1.0", "all")})
@@ -140,6 +142,7 @@ func TestRead_LargeFilesAreReadInPart(t *testing.T) {
 	}
 }
 
+// Guarantee U1.
 func TestRead_MetadataBehindTheLimitIsNotUnpacked(t *testing.T) {
 	for _, test := range []struct {
 		typ, name, metadata, content string

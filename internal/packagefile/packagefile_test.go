@@ -139,6 +139,7 @@ func TestRead_SaysWhenNothingTellsTheName(t *testing.T) {
 	}
 }
 
+// Guarantee U4.
 func TestDetect(t *testing.T) {
 	zip := pt.Zip(pt.File{Name: "AndroidManifest.xml"})
 	for _, test := range []struct {

@@ -21,6 +21,8 @@ func TestMain(m *testing.M) {
 
 // TestUpload_PeakMemoryIsThatOfABareStream uploads 1 GiB and compares the peak
 // memory of the process with that of the least that streams a multipart body.
+//
+// Guarantee U1.
 func TestUpload_PeakMemoryIsThatOfABareStream(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the peak is read from /proc")
