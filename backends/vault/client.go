@@ -21,8 +21,9 @@ import (
 const (
 	defaultTimeout = 60 * time.Second
 
-	// maxAnswer is far above any secret that holds a token.
-	maxAnswer = 8 << 20
+	// maxAnswer is far above any secret that holds a token. An answer of that length
+	// can take thirty times as much memory when it is decoded.
+	maxAnswer = 2 << 20
 
 	// maxHost is above any scheme, name of DNS and port; what is longer is none.
 	maxHost = 260

@@ -261,7 +261,7 @@ func TestSource_UnusableSecrets(t *testing.T) {
 		"null":          {map[string]any{"api_key": nil}, "", tokensource.ErrInvalid, "null"},
 		"an object":     {map[string]any{"api_key": map[string]any{"v": secretA}}, "", tokensource.ErrInvalid, "an object"},
 		"a list":        {map[string]any{"api_key": []string{secretA}}, "", tokensource.ErrInvalid, "a list"},
-		"too much":      {tooMuch(), "", tokensource.ErrUnavailable, "longer than 8 MiB"},
+		"too much":      {tooMuch(), "", tokensource.ErrUnavailable, "longer than 2 MiB"},
 	} {
 		for _, k := range stores {
 			t.Run(name+" "+k.name, func(t *testing.T) {
@@ -277,7 +277,7 @@ func TestSource_UnusableSecrets(t *testing.T) {
 // tooMuch returns a secret of 9 MiB; a single string may have 1 MiB in Vault.
 func tooMuch() map[string]any {
 	data := map[string]any{"api_key": secretA}
-	for i := range 9 {
+	for i := range 3 {
 		data[strconv.Itoa(i)] = strings.Repeat("a", 1<<20)
 	}
 	return data
