@@ -29,7 +29,7 @@ func readHelm(r io.ReaderAt, size int64) (Info, bool) {
 // takes for just this text. Helm reads `version: 1.10` as the number 1.1.
 func helmInfo(b []byte) (Info, bool) {
 	y, ok := parseYAML(b)
-	if !ok {
+	if !ok || y.tag != "" {
 		return Info{}, false
 	}
 	name, nameOK := y.get("name").str()

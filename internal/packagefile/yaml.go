@@ -7,11 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// yamlNode is a value of a YAML document. It is a mapping, a sequence, a scalar,
-// or something that is skipped: an alias or a flow collection.
+// yamlNode is a value of a YAML document: a mapping, a sequence, a scalar, an alias,
+// or a flow collection, which is skipped.
 type yamlNode struct {
 	kind  yamlKind
 	tag   string // as it is written, with its !
+	named bool   // it has a tag or an anchor
 	plain bool   // a scalar without quotes
 	value string // of a scalar
 	keys  map[string]*yamlNode
@@ -25,6 +26,7 @@ const (
 	yamlScalar
 	yamlMapping
 	yamlSequence
+	yamlAlias
 )
 
 const (
@@ -44,7 +46,7 @@ func parseYAML(b []byte) (doc *yamlNode, ok bool) {
 	}) {
 		return nil, false
 	}
-	p := &yamlParser{lines: strings.Split(text, "\n")}
+	p := &yamlParser{lines: strings.Split(text, "\n"), anchors: map[string]bool{}}
 	defer func() {
 		if r := recover(); r != nil {
 			if r != errYAML {
@@ -62,6 +64,7 @@ var errYAML = new(int)
 type yamlParser struct {
 	lines        []string
 	n            int // the line that is read next
+	anchors      map[string]bool
 	nodes, depth int
 }
 
@@ -99,7 +102,7 @@ func (p *yamlParser) document() *yamlNode {
 // peek returns the next line that is neither empty nor a comment, and makes it p.n.
 func (p *yamlParser) peek() (string, bool) {
 	for ; p.n < len(p.lines); p.n++ {
-		if text := strings.TrimLeft(p.lines[p.n], " "); strings.Trim(text, "\t") != "" && text[0] != '#' {
+		if text := strings.TrimLeft(p.lines[p.n], " "); text != "" && text[0] != '#' {
 			if text[0] == '\t' {
 				p.refuse() // a tab indents nothing
 			}
@@ -126,20 +129,37 @@ func (p *yamlParser) value(text string, parent int, inMapping bool) *yamlNode {
 		p.refuse()
 	}
 	defer func() { p.depth-- }()
-	tag := ""
+	tag, anchor, text := p.properties(text)
+	node := p.untagged(strings.TrimRight(text, " \t"), parent, inMapping)
+	if tag == "" && anchor == "" {
+		return node // whose own may lie on a line below
+	}
+	if node.kind == yamlAlias || node.named || tag == "!!str" && node.kind != yamlScalar {
+		p.refuse()
+	}
+	node.tag, node.named = tag, true
+	return node
+}
+
+// properties cuts the tag and the anchor, each once, off the front of a value.
+func (p *yamlParser) properties(text string) (tag, anchor, rest string) {
 	for text != "" && (text[0] == '!' || text[0] == '&') {
 		word, rest, _ := strings.Cut(text, " ")
-		if word[0] == '!' {
-			if tag != "" || strings.HasPrefix(word, "!<") {
-				p.refuse()
-			}
-			tag = word
-		}
 		text = strings.TrimLeft(rest, " ")
+		which := &tag
+		if word[0] == '&' {
+			which = &anchor
+			p.anchors[word[1:]] = true
+		}
+		if *which != "" || strings.HasPrefix(word, "!<") || strings.Contains(word, "\t") {
+			p.refuse()
+		}
+		*which = word
 	}
-	node := p.untagged(strings.TrimRight(text, " \t"), parent, inMapping)
-	node.tag = tag
-	return node
+	if strings.HasPrefix(text, "\t") {
+		p.refuse()
+	}
+	return tag, anchor, text
 }
 
 func (p *yamlParser) untagged(text string, parent int, inMapping bool) *yamlNode {
@@ -159,11 +179,11 @@ func (p *yamlParser) untagged(text string, parent int, inMapping bool) *yamlNode
 	case '[', '{':
 		return p.flow(text, parent)
 	case '*':
-		if strings.ContainsAny(text, " \t") {
+		if !p.anchors[text[1:]] {
 			p.refuse()
 		}
 		p.n++
-		return p.node(yamlSkipped)
+		return p.node(yamlAlias)
 	}
 	return p.plain(text, parent)
 }
@@ -263,75 +283,10 @@ func (p *yamlParser) key(text string) (key, rest string, ok bool) {
 	if !ok {
 		key, ok = strings.CutSuffix(text, ":")
 	}
-	if strings.Contains(key, " #") {
+	if key = strings.TrimRight(key, " "); key == "" || strings.Contains(key, " #") || strings.Contains(key, "\t") {
 		return "", "", false
 	}
-	return strings.TrimRight(key, " "), strings.TrimLeft(rest, " "), ok
-}
-
-// flow goes past a flow collection, which may span lines.
-func (p *yamlParser) flow(text string, parent int) *yamlNode {
-	f := yamlFlow{before: '['}
-	for {
-		rest, quote := f.line(text)
-		switch {
-		case f.failed:
-			p.refuse()
-		case quote:
-			_, text = p.quoted(rest, parent)
-			f.before = '"'
-			continue
-		case len(f.open) == 0:
-			p.ended(rest)
-			return p.node(yamlSkipped)
-		}
-		if p.n++; p.n == len(p.lines) || len(f.open) > maxYAMLDepth {
-			p.refuse()
-		}
-		if text = strings.Trim(p.lines[p.n], " \t"); text != "" && indentOf(p.lines[p.n]) <= parent {
-			p.refuse()
-		}
-	}
-}
-
-// yamlFlow is how far into a flow collection a parser is.
-type yamlFlow struct {
-	open   []byte // the brackets that are still to be closed
-	before byte   // the last character that is no space
-	failed bool
-}
-
-// line goes through a line. It stops at a quoted text, which it returns as rest, and
-// behind the collection.
-func (f *yamlFlow) line(text string) (rest string, quote bool) {
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch c {
-		case ' ', '\t':
-			continue
-		case '#':
-			if i == 0 || text[i-1] == ' ' || text[i-1] == '\t' {
-				return "", false
-			}
-		case '"', '\'':
-			if strings.IndexByte("[{,:", f.before) >= 0 {
-				return text[i:], true
-			}
-		case '[', '{':
-			f.open = append(f.open, c+2) // which closes it
-		case ']', '}':
-			last := len(f.open) - 1
-			if f.open[last] != c {
-				f.failed = true
-				return "", false
-			}
-			if f.open = f.open[:last]; last == 0 {
-				return text[i+1:], false
-			}
-		}
-		f.before = c
-	}
-	return "", false
+	return key, strings.TrimLeft(rest, " "), ok
 }
 
 // get returns the value of a mapping's key, or nil.

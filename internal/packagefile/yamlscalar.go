@@ -137,15 +137,20 @@ func (p *yamlParser) plain(text string, parent int) *yamlNode {
 		}
 		value.WriteString(line)
 		breaks = 0
-		for p.n++; p.n < len(p.lines) && strings.Trim(p.lines[p.n], " \t") == ""; p.n++ {
+		for p.n++; p.n < len(p.lines) && strings.Trim(p.lines[p.n], " ") == ""; p.n++ {
 			breaks++
 		}
 		if p.n == len(p.lines) || indentOf(p.lines[p.n]) <= parent || comment {
 			break
 		}
-		if text = strings.Trim(p.lines[p.n], " \t"); text[0] == '#' {
-			break
+		switch text = strings.Trim(p.lines[p.n], " "); text[0] {
+		case '\t':
+			p.refuse()
+		case '#':
+			node.value = value.String()
+			return node
 		}
+		text = strings.TrimRight(text, "\t ")
 	}
 	node.value = value.String()
 	return node
@@ -206,4 +211,69 @@ func foldLines(lines []string) string {
 		out.WriteString(line)
 	}
 	return strings.TrimRight(out.String(), "\n")
+}
+
+// flow goes past a flow collection, which may span lines.
+func (p *yamlParser) flow(text string, parent int) *yamlNode {
+	f := yamlFlow{before: '['}
+	for {
+		rest, quote := f.line(text)
+		switch {
+		case f.failed:
+			p.refuse()
+		case quote:
+			_, text = p.quoted(rest, parent)
+			f.before = '"'
+			continue
+		case len(f.open) == 0:
+			p.ended(rest)
+			return p.node(yamlSkipped)
+		}
+		if p.n++; p.n == len(p.lines) || len(f.open) > maxYAMLDepth {
+			p.refuse()
+		}
+		if text = strings.Trim(p.lines[p.n], " \t"); text != "" && indentOf(p.lines[p.n]) <= parent {
+			p.refuse()
+		}
+	}
+}
+
+// yamlFlow is how far into a flow collection a parser is.
+type yamlFlow struct {
+	open   []byte // the brackets that are still to be closed
+	before byte   // the last character that is no space
+	failed bool
+}
+
+// line goes through a line. It stops at a quoted text, which it returns as rest, and
+// behind the collection.
+func (f *yamlFlow) line(text string) (rest string, quote bool) {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch c {
+		case ' ', '\t':
+			continue
+		case '#':
+			if i == 0 || text[i-1] == ' ' || text[i-1] == '\t' {
+				return "", false
+			}
+		case '"', '\'':
+			if strings.IndexByte("[{,:", f.before) >= 0 {
+				return text[i:], true
+			}
+		case '[', '{':
+			f.open = append(f.open, c+2) // which closes it
+		case ']', '}':
+			last := len(f.open) - 1
+			if f.open[last] != c {
+				f.failed = true
+				return "", false
+			}
+			if f.open = f.open[:last]; last == 0 {
+				return text[i+1:], false
+			}
+		}
+		f.before = c
+	}
+	return "", false
 }
