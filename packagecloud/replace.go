@@ -80,22 +80,10 @@ const byHand = "; or delete the old package yourself, with Repository.Delete or 
 // doubt says why none of the packages found is certain to be the one in the way,
 // and what the caller can do. It is empty if the only one is certain.
 func (u *upload) doubt(found []*Package) string {
-	keeps := packagefile.KeepsName(u.typ)
+	if why := u.untold(); why != "" {
+		return why
+	}
 	switch {
-	case !u.told && !u.looked && !keeps:
-		return "the content can't be looked into, and the file's name may be another package's: use File, Bytes or ReaderAt" + byHand
-	case !u.told && u.typ == packagefile.Node:
-		return "the content doesn't tell its scope, so that the package of the file's name may be another's: mend the archive" + byHand
-	case !u.told && u.typ == packagefile.Gem:
-		return "the content doesn't tell for certain how RubyGems names it: mend the archive, or call the file as gem build does" + byHand
-	case u.packed != "":
-		return "the content is packed with " + u.packed + ", and the file's name may be another package's: set UploadOptions.Decompressors, which the module packagecloud/decompress has" + byHand
-	case u.damaged || !u.told && !keeps:
-		return "the content can't be read as a " + u.typ + " package: mend the file" + byHand
-	case u.typ == packagefile.Java && u.group == "":
-		return "the archive doesn't tell its group, so that the package of the file's name may be another's: set UploadOptions.Coordinates" + byHand
-	case u.typ == packagefile.Java && !strings.HasPrefix(u.content.Name, u.artifact):
-		return "the file is not called after its coordinates, so that the server may list it under another name: call it " + u.artifact + " with its extension" + byHand
 	case len(found) == 0:
 		return "the server lists it under a name that neither the content nor the file tells, or doesn't list it yet: look for it on the site, delete it there, and then upload"
 	case u.typ == packagefile.Java && found[0].namespace() != u.group:
@@ -104,6 +92,36 @@ func (u *upload) doubt(found []*Package) string {
 		return "a package of another architecture has this file name, and would be deleted by the same address: delete the old one on the site"
 	case len(found) > 1:
 		return "several packages have its name: delete the old one yourself, with Repository.Delete or on the site"
+	}
+	return ""
+}
+
+// untold says why neither the content nor a file name that the server keeps tells
+// which package this is; it is empty if one does.
+func (u *upload) untold() string {
+	switch {
+	case u.packed != "":
+		return "the content is packed with " + u.packed + ", and the file's name may be another package's: set UploadOptions.Decompressors, which the module packagecloud/decompress has" + byHand
+	case u.damaged && u.typ == packagefile.Node:
+		return "the content doesn't tell its scope, so that the package of the file's name may be another's: mend the archive" + byHand
+	case u.damaged && u.typ == packagefile.Gem:
+		return "the content doesn't tell for certain how RubyGems names it: mend the archive, or call the file as gem build does" + byHand
+	case u.damaged:
+		return "the content can't be read as a " + u.typ + " package: mend the file" + byHand
+	case u.typ == packagefile.Java:
+		return u.untoldArchive()
+	case u.told || packagefile.KeepsName(u.typ):
+		return ""
+	}
+	return "the content can't be looked into, and the file's name may be another package's: use File, Bytes or ReaderAt" + byHand
+}
+
+func (u *upload) untoldArchive() string {
+	switch {
+	case u.group == "":
+		return "the archive doesn't tell its group, so that the package of the file's name may be another's: set UploadOptions.Coordinates" + byHand
+	case !strings.HasPrefix(u.content.Name, u.artifact):
+		return "the file is not called after its coordinates, so that the server may list it under another name: call it " + u.artifact + " with its extension" + byHand
 	}
 	return ""
 }

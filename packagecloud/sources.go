@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"regexp"
 	"strings"
 	"time"
 
@@ -84,6 +83,3 @@ func (c *Content) peek(ctx context.Context, w io.Writer, stall time.Duration) er
 	}
 	return err
 }
-
-// coordinates match group:artifact:version as Maven takes them.
-var coordinates = regexp.MustCompile(`^[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[^\s\x00-\x1f\x7f\\/:"<>|?*\[\](){},]+$`)

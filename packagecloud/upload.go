@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/packagecloud-go/sdk/internal/packagefile"
-	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
 const (
@@ -185,79 +182,6 @@ func (u *upload) prepare(ctx context.Context, content Content) (err error) {
 	}
 	u.transfer.progress = u.options.Progress
 	return u.inspect(ctx)
-}
-
-// inspect determines the package's type and the name that the server will give
-// it, by looking into it where that can be done.
-func (u *upload) inspect(ctx context.Context) error {
-	at := io.ReaderAt(strings.NewReader(""))
-	watch := exchange.NewWatch(ctx, u.repo.client.http.Stall)
-	defer watch.Stop()
-	if !u.content.once() {
-		r, err := u.content.open(watch.Context())
-		if err != nil {
-			return err
-		}
-		defer u.content.keep(r)
-		if in := watch.ReaderAt(r); in != nil {
-			at, u.looked = in, true
-		}
-	}
-	info, err := packagefile.Decompressors(u.options.Decompressors).Read(u.content.Name, u.options.Type, at, u.content.Size)
-	if err := watch.Err(); err != nil {
-		return err
-	}
-	if errors.Is(err, packagefile.ErrAmbiguous) {
-		return fmt.Errorf("packagecloud: %s: %s; set UploadOptions.Type: %w", u.content.Name, strings.TrimPrefix(err.Error(), "packagefile: "), ErrInvalid)
-	}
-	u.typ, u.packed = info.Type, info.Packed
-	if u.typ == packagefile.Java && u.options.Coordinates != "" && !coordinates.MatchString(u.options.Coordinates) {
-		return fmt.Errorf("packagecloud: UploadOptions.Coordinates is %q; it must have the three parts group:artifact:version, such as com.acme:demo:1.0: %w",
-			shorten(u.options.Coordinates, 200), ErrInvalid)
-	}
-	// A package that can't be read is the server's to judge.
-	if err == nil {
-		u.scope, u.group = info.Scope, info.Group
-		u.told = info.FromContent
-		if info.FromContent && u.typ == packagefile.Alpine {
-			u.architecture = info.Architecture
-		}
-		if info.FromContent {
-			u.artifact = info.Name + "-" + info.Version
-		}
-		u.nameAfter(info)
-	}
-	switch {
-	case !u.looked || u.told || u.typ == packagefile.Anyfile:
-	case u.typ == packagefile.Java: // not all tell their coordinates
-		u.damaged = !packagefile.IsZip(at, u.content.Size)
-	default:
-		u.damaged = true
-	}
-	if part := strings.Split(u.options.Coordinates, ":"); len(part) == 3 {
-		u.group, u.artifact = part[0], part[1]+"-"+part[2]
-	}
-	return u.checkSources(ctx, info.SourceFiles)
-}
-
-// nameAfter notes under which names the server may list the package.
-func (u *upload) nameAfter(info packagefile.Info) {
-	name, ext := info.FileName(), filepath.Ext(u.content.Name)
-	if name == "" {
-		return
-	}
-	if info.FromContent {
-		u.canonical = []string{name}
-		if other := strings.TrimSuffix(name, filepath.Ext(name)) + ext; other != name {
-			u.canonical = append(u.canonical, other) // such as .udeb
-		}
-	}
-	switch {
-	case info.FromContent && filepath.Ext(name) == ext: // what is there under the local name is another package
-		u.names = u.canonical
-	case name != u.content.Name:
-		u.names = append(u.names, name)
-	}
 }
 
 func (u *upload) run(ctx context.Context) (*Package, error) {
