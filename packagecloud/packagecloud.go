@@ -15,17 +15,19 @@
 //
 // An area of the API is a file here:
 //
-//	repositories.go   list, create, show repositories
+//	repositories.go   list and show repositories
 //	distributions.go  list distributions, resolve their names
-//	packages.go       show, versions, delete, promote
+//	packages.go       show, versions
+//	change.go         delete, promote, create a repository; look what became of it
 //	list.go           list and search packages
 //	upload.go         upload: content.go, multipart.go, believe.go, resolve.go, exists.go
 //	download.go       download and verify: downloadfile.go, syncing.go
 //
 // Below them, internal/exchange carries out one request: it authenticates, follows
 // redirects, ends a transfer that stalls, and redacts. request.go repeats requests,
-// page.go walks through pages, wire.go reads odd values, error.go reads errors, and
-// secret.go holds the URLs that must not be printed.
+// page.go walks through pages, decode.go bounds and decodes answers, wire.go reads
+// odd values, error.go reads errors, and secret.go holds the URLs that must not be
+// printed.
 //
 // Waiting is bounded by the caller's context alone, but a transfer that doesn't
 // move for a minute fails. API reference: https://packagecloud.io/docs/api
