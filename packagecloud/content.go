@@ -56,7 +56,10 @@ func File(path string) Content {
 			Size: info.Size(),
 			Open: func() (io.ReadCloser, error) {
 				f, _, err := openRegular(path)
-				if err != nil {
+				switch {
+				case errors.Is(err, errIrregular):
+					return nil, fmt.Errorf("%w: %s is no regular file any more; upload it again when it is one", ErrContentChanged, path)
+				case err != nil:
 					return nil, err
 				}
 				r := &fileReader{File: f, path: path, info: info}

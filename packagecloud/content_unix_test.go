@@ -3,6 +3,7 @@
 package packagecloud_test
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -74,8 +75,8 @@ func TestFile_ThatTurnsIntoAnotherKindIsAnErrorAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = promptly(t, func() error { _, err := content.Open(); return err })
-		if err == nil || !strings.Contains(err.Error(), "is not a regular file") {
-			t.Errorf("%s: the error is %v", name, err)
+		if !errors.Is(err, packagecloud.ErrContentChanged) {
+			t.Errorf("%s: the error is %v; want ErrContentChanged", name, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package packagecloud_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io/fs"
 	"maps"
 	"net"
@@ -456,7 +457,17 @@ var changes = map[string]func(path string) error{
 		}
 		return err
 	},
-	"vanishes":           os.Remove,
+	"vanishes": os.Remove,
+	"becomes a FIFO": func(path string) error {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+		err := mkfifo(path)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return os.Mkdir(path, 0o700) // no regular file either
+		}
+		return err
+	},
 	"is edited in place": func(path string) error { return editInPlace(path, 0) },
 }
 
@@ -483,7 +494,7 @@ func files() []*fault {
 			row.says, row.is = demo, []error{fs.ErrNotExist}
 		}
 		rows = append(rows, row)
-		if what == "vanishes" || what == "is replaced" {
+		if what == "vanishes" || what == "is replaced" || what == "becomes a FIFO" {
 			continue // the open file isn't affected
 		}
 		rows = append(rows, &fault{

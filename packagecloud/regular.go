@@ -1,6 +1,7 @@
 package packagecloud
 
 import (
+	"errors"
 	"fmt"
 	"os"
 )
@@ -30,7 +31,9 @@ func openRegular(path string) (*os.File, os.FileInfo, error) {
 	return nil, nil, err
 }
 
+var errIrregular = errors.New("is not a regular file")
+
 // irregular is the error of a path to upload that leads to no regular file.
 func irregular(path string, info os.FileInfo) error {
-	return fmt.Errorf("packagecloud: %s is not a regular file but %s", path, kindOf(info.Mode()))
+	return fmt.Errorf("packagecloud: %s %w but %s", path, errIrregular, kindOf(info.Mode()))
 }
