@@ -2,6 +2,7 @@ package examples
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -72,6 +73,9 @@ func TestChain_EndsAtADenial(t *testing.T) {
 // Without a variable, the chain is that of a machine where someone works.
 func TestChain_FindsTheFileOfTheCLI(t *testing.T) {
 	w := newWorld(t)
+	if err := os.Chmod(w.dir, 0o700); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
 	w.write(".packagecloud", `{"url": "`+w.URL+`", "token": "`+w.Token()+`"}`)
 	want := fmt.Sprintf("token %s from file:~/.packagecloud\nacme/main\n", token(t, w.Token()).Fingerprint())
 	w.succeeds(want, []string{"HOME=" + w.dir, "PACKAGECLOUD_URL="}, "chain")

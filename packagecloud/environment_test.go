@@ -1,6 +1,7 @@
 package packagecloud_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -103,7 +104,7 @@ func TestFromEnvironment(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			if test.file != "" {
-				if err := os.WriteFile(filepath.Join(home, ".packagecloud"), []byte(test.file), 0o600); err != nil {
+				if err := errors.Join(os.Chmod(home, 0o700), os.WriteFile(filepath.Join(home, ".packagecloud"), []byte(test.file), 0o600)); err != nil {
 					t.Fatal(err)
 				}
 			}
