@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -13,11 +14,9 @@ func duplicateText(message string) bool {
 	return strings.Contains(message, "already been taken") || strings.Contains(message, "already exists")
 }
 
-// planText reports whether a message says that the owner's plan is used up.
-func planText(message string) bool {
-	message = strings.ToLower(message)
-	return strings.Contains(message, "payment required") || strings.Contains(message, "upgrade to add more")
-}
+// planMessage matches a message that says that the owner's plan is used up, also
+// where it is one of several behind "Validation failed:".
+var planMessage = regexp.MustCompile(`(?i)payment required|upgrade to add more|validation failed:(?:.*,)?\s*plan\b`)
 
 // onlyDuplicate reports whether every message of an error body says that the
 // package is there already. It looks at the body as it came, since an object or a

@@ -177,7 +177,7 @@ func classify(e *Error, body string, all map[string][]string) (kinds []error, hi
 		exists := false
 		for _, messages := range all {
 			exists = exists || slices.ContainsFunc(messages, duplicateText)
-			plan = plan || slices.ContainsFunc(messages, planText)
+			plan = plan || slices.ContainsFunc(messages, planMessage.MatchString)
 		}
 		if exists {
 			kinds = append(kinds, ErrExists)

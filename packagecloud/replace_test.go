@@ -180,7 +180,7 @@ func TestReplace_DeletesOnlyIfEveryMessageSaysDuplicate(t *testing.T) {
 	exists, paid := packagecloud.ErrExists, packagecloud.ErrPaymentRequired
 	for body, test := range map[string]struct {
 		deletes bool
-		is, not error
+		is, and error
 	}{
 		`{"filename":["has already been taken"]}`:                                                               {deletes: true},
 		`{"filename":"Has Already Been Taken"}`:                                                                 {deletes: true},
@@ -188,9 +188,11 @@ func TestReplace_DeletesOnlyIfEveryMessageSaysDuplicate(t *testing.T) {
 		`{"repository":["Validation failed: Full name already exists."]}`:                                       {deletes: true},
 		`{"filename":["has already been taken"],"repository":["Full name already exists"],"plan_id":null}`:      {deletes: true},
 		`{"repository":["Validation failed: Filename has already been taken, Full name already exists."]}`:      {deletes: true},
-		`{"filename":["has already been taken"],"plan":["Upgrade to add more packages!"]}`:                      {is: exists, not: paid},
-		`{"repository":["Validation failed: Full name already exists, Plan Upgrade to add more packages!"]}`:    {is: exists, not: paid},
-		`{"error":["has already been taken","payment required"]}`:                                               {is: exists, not: paid},
+		`{"filename":["has already been taken"],"plan":["Upgrade to add more packages!"]}`:                      {is: exists, and: paid},
+		`{"repository":["Validation failed: Full name already exists, Plan Upgrade to add more packages!"]}`:    {is: exists, and: paid},
+		`{"repository":["Validation failed: Plan is too small, Full name already exists"]}`:                     {is: exists, and: paid},
+		`{"repository":["Validation failed: Full name already exists, Plan has no room"]}`:                      {is: exists, and: paid},
+		`{"error":["has already been taken","payment required"]}`:                                               {is: exists, and: paid},
 		`{"filename":["has already been taken"],"package_file":["is not a valid deb package"]}`:                 {is: exists},
 		`{"filename":["has already been taken","is invalid"]}`:                                                  {is: exists},
 		`{"repository":["Validation failed: Full name already exists., Version is invalid"]}`:                   {is: exists},
@@ -212,7 +214,7 @@ func TestReplace_DeletesOnlyIfEveryMessageSaysDuplicate(t *testing.T) {
 			}
 			continue
 		}
-		if !errors.Is(err, test.is) || test.not != nil && !errors.Is(err, test.not) || f.changes() != "POST" {
+		if !errors.Is(err, test.is) || test.and != nil && !errors.Is(err, test.and) || f.changes() != "POST" {
 			t.Errorf("%.200s: the requests were %s: %v", body, f.changes(), err)
 		}
 		f.holds(t, s.old)
