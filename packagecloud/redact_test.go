@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/packagecloud-go/sdk/packagecloud"
+	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
 // A redirect's query is in no error, however short it is. Guarantee K4.
@@ -91,4 +92,14 @@ func TestError_HalfATokenBehindTheEndOfALongBody(t *testing.T) {
 	if strings.Contains(string(e.Body()), fakeToken[:12]) {
 		t.Error("half of the token shows")
 	}
+}
+
+// The buffers of connections hold the Authorization header. Guarantee K1.
+func TestClient_MemoryHidesTheTokenAfterWork(t *testing.T) {
+	f := setup(t, packagecloud.WithLogger(nil)) // the logger of the fixture knows the token
+	if _, err := f.repo.Info(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tokensourcetest.AssertHidden(t, f.client, f.srv.Token())
+	tokensourcetest.AssertHidden(t, f.repo, f.srv.Token())
 }

@@ -31,7 +31,7 @@ const (
 
 // client is a Vault client that holds no token: each request gets its own.
 type client struct {
-	vault   *api.Client
+	vault   func() *api.Client                                      // a closure, since dump libraries print the buffers of connections
 	login   func(context.Context, *api.Client) (*api.Secret, error) // nothing prints what it holds
 	timeout time.Duration
 }
@@ -79,7 +79,7 @@ func newClient(given *api.Client, options Options) (*client, error) {
 	if auth == nil {
 		auth = ambient{given: given, agent: config.AgentAddress != ""}
 	}
-	return &client{vault: vault, login: auth.Login, timeout: config.Timeout}, nil
+	return &client{vault: func() *api.Client { return vault }, login: auth.Login, timeout: config.Timeout}, nil
 }
 
 // keepTransport gives config a transport of its own where the address is a
@@ -141,7 +141,7 @@ func (c *client) as(l *lease) *api.Client {
 // anonymous returns a client that sends no token. It shares its connections
 // and nothing else.
 func (c *client) anonymous() *api.Client {
-	return c.vault.WithNamespace(c.vault.Namespace())
+	return c.vault().WithNamespace(c.vault().Namespace())
 }
 
 // guarded returns a copy of an HTTP client whose answers are bounded and never

@@ -41,8 +41,8 @@ type Config struct {
 // safe for concurrent use.
 type Authenticator struct {
 	source       *tokensource.ChainSource
-	hook         func(tokensource.Event) // nil leaves the caller's
-	next         http.RoundTripper
+	hook         func(tokensource.Event)  // nil leaves the caller's
+	next         func() http.RoundTripper // a closure, since dump libraries print the buffers of connections
 	logger       *slog.Logger
 	insecure     bool
 	rotationWait time.Duration
@@ -65,7 +65,6 @@ func NewAuthenticator(source tokensource.TokenSource, c Config) (*Authenticator,
 	a := &Authenticator{
 		source:       chain,
 		hook:         EventHook(c.Logger),
-		next:         c.Next,
 		logger:       c.Logger,
 		insecure:     c.InsecureHTTP,
 		rotationWait: c.RotationWait,
@@ -80,9 +79,11 @@ func NewAuthenticator(source tokensource.TokenSource, c Config) (*Authenticator,
 			return nil, err
 		}
 	}
-	if a.next == nil {
-		a.next = defaultTransport()
+	next := c.Next
+	if next == nil {
+		next = defaultTransport()
 	}
+	a.next = func() http.RoundTripper { return next }
 	return a, nil
 }
 
@@ -94,7 +95,7 @@ func (a *Authenticator) Reader(ctx context.Context, source tokensource.TokenSour
 		return nil, err
 	}
 	reader, err := NewAuthenticator(source, Config{
-		BaseURL: base.String(), Next: a.next, Logger: a.logger, InsecureHTTP: a.insecure, RotationWait: a.rotationWait,
+		BaseURL: base.String(), Next: a.next(), Logger: a.logger, InsecureHTTP: a.insecure, RotationWait: a.rotationWait,
 	})
 	if err != nil {
 		return nil, err
@@ -226,7 +227,7 @@ func (a *Authenticator) RoundTrip(req *http.Request) (*http.Response, error) {
 // sendAs sends o with tok, or without a token if it is zero, and takes the answer
 // as it comes.
 func (a *Authenticator) sendAs(o *outgoing, tok tokensource.Token) (*Answer, error) {
-	return o.deliver(a.next, tok)
+	return o.deliver(a.next(), tok)
 }
 
 // send sends o with the token, and repeats it with another after a 401.
@@ -236,7 +237,7 @@ func (a *Authenticator) send(ctx context.Context, o *outgoing) (*Answer, error) 
 		return nil, err
 	}
 	if !SameOrigin(o.target, base) {
-		return o.deliver(a.next, tokensource.Token{})
+		return o.deliver(a.next(), tokensource.Token{})
 	}
 	tok, err := a.token(ctx, o.watch)
 	if err != nil {
@@ -247,7 +248,7 @@ func (a *Authenticator) send(ctx context.Context, o *outgoing) (*Answer, error) 
 		if err := a.check(tok, base); err != nil {
 			return nil, err
 		}
-		answer, err := o.deliver(a.next, tok)
+		answer, err := o.deliver(a.next(), tok)
 		if err != nil {
 			return nil, err
 		}

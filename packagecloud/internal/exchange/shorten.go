@@ -1,11 +1,15 @@
 package exchange
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
-// Shorten bounds a text of the server and keeps it on one line.
+// Shorten bounds a text of the server and keeps it on one line. What doesn't print,
+// such as a separator of lines or a mark of direction, becomes a space.
 func Shorten(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
+		if !unicode.IsPrint(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
 			return ' '
 		}
 		return r

@@ -1,0 +1,63 @@
+package tokensourcetest_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
+)
+
+// failures counts what an assertion finds.
+type failures struct {
+	testing.TB
+	n int
+}
+
+func (f *failures) Helper()               {}
+func (f *failures) Errorf(string, ...any) { f.n++ }
+
+// Guarantee K1.
+func TestAssertHidden_FindsWhatDumpsFind(t *testing.T) {
+	const secret = "hidden-s3cr3t-canary"
+	type inner struct{ text string }
+	type node struct {
+		mu   sync.Mutex
+		next *node
+		any  any
+	}
+	loop := &node{any: []any{map[string]*inner{"k": {secret}}}}
+	loop.next = loop
+	var pointer atomic.Pointer[inner]
+	pointer.Store(&inner{secret})
+	var value atomic.Value
+	value.Store(inner{secret})
+	var shared sync.Map
+	shared.Store("k", secret)
+	flushed := bufio.NewWriter(&bytes.Buffer{})
+	flushed.WriteString("Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(secret+":")))
+	flushed.Flush()
+	var written bytes.Buffer
+	written.WriteString(secret)
+	written.Next(len(secret))
+	for name, v := range map[string]any{
+		"a loop": loop, "atomic.Pointer": &pointer, "atomic.Value": &value, "sync.Map": &shared,
+		"a key": map[inner]int{{secret}: 1}, "an array": [1]inner{{secret}}, "a flushed buffer": flushed, "a read buffer": &written,
+		"an interface of a struct": struct{ v any }{inner{secret}},
+	} {
+		var f failures
+		if tokensourcetest.AssertHidden(&f, v, secret); f.n != 1 {
+			t.Errorf("%s: %d failures; want 1", name, f.n)
+		}
+	}
+	tok, _ := tokensource.NewToken(secret, tokensource.Metadata{})
+	var f failures
+	tokensourcetest.AssertHidden(&f, []any{tok, func() string { return secret }, loop.next.next == loop, nil}, secret)
+	if f.n != 0 {
+		t.Errorf("closures: %d failures; want none", f.n)
+	}
+}
