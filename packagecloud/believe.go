@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -31,13 +30,13 @@ func (u *upload) believe(ctx context.Context, pkg *Package) (*Package, error) {
 		flaw = "with no package; is the base URL right?"
 	}
 	if flaw != "" {
-		return nil, &answerError{http.MethodPost, uploadEndpoint, "the server answered with success, but " + flaw}
+		return nil, &answerError{packageCreate.method, packageCreate.path, "the server answered with success, but " + flaw}
 	}
 	difference, compared := u.difference(ctx, pkg)
 	if difference != "" && pkg.Filename != u.content.Name && !slices.Contains(u.names, pkg.Filename) {
 		// A connection that a proxy or a server has got out of step gives the answer
 		// to another request.
-		return nil, &answerError{http.MethodPost, uploadEndpoint, "the server answered with success, but with another package"}
+		return nil, &answerError{packageCreate.method, packageCreate.path, "the server answered with success, but with another package"}
 	}
 	if where := u.elsewhere(pkg); where != "" {
 		return u.settle(ctx, fmt.Sprintf("%s in %s", shorten(pkg.Filename, 200), where))

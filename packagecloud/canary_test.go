@@ -32,6 +32,16 @@ var calls = map[string]func(*bird) error{
 	"Client.CreateRepository": func(b *bird) error {
 		return second(b.client.CreateRepository(b.ctx, "new", nil))
 	},
+	"Client.Check": func(b *bird) error { return b.client.Check(b.ctx) },
+	"Client.Do": func(b *bird) error {
+		var out map[string]any
+		_, err := b.client.Do(b.ctx, packagecloud.Call{Method: "POST", Path: "/api/v1/repos/acme/main/master_tokens", Form: url.Values{"master_token[name]": {"ci"}}}, &out)
+		return err
+	},
+	"Client.Do of any answer": func(b *bird) error {
+		var out []byte
+		return second(b.client.Do(b.ctx, packagecloud.Call{Path: "/api/v1/repos/acme/main/gpg_keys.json"}, &out))
+	},
 	"Client.Distributions": func(b *bird) error { return second(b.client.Distributions(b.ctx)) },
 	"Client.Repositories": func(b *bird) error {
 		for info, err := range b.client.Repositories(b.ctx, nil) {

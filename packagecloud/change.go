@@ -28,7 +28,8 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 	if err != nil {
 		return err
 	}
-	req := request{method: http.MethodDelete, url: address, subject: r.subject(pkg), endpoint: "/api/v1/repos/{owner}/{repo}/{distribution}/{version}/{filename}"}
+	req := packageDelete.on(address)
+	req.subject = r.subject(pkg)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -75,7 +76,7 @@ func (r *Repository) Promote(ctx context.Context, pkg *Package, destination *Rep
 	if destination == nil {
 		return nil, errors.New("packagecloud: Promote needs a destination")
 	}
-	if _, err := destination.path(); err != nil {
+	if err := destination.check(); err != nil {
 		return nil, err
 	}
 	address, err := r.address(ctx, pkg, "/promote.json")
@@ -86,8 +87,7 @@ func (r *Repository) Promote(ctx context.Context, pkg *Package, destination *Rep
 	if pkg.Scope != "" {
 		form.Set("scope", pkg.Scope)
 	}
-	req := formRequest(form)
-	req.url, req.endpoint = address, "/api/v1/repos/{owner}/{repo}/{distribution}/{version}/{filename}/promote.json"
+	req := packagePromote.on(address).withForm(form)
 	req.subject = r.subject(pkg) + " or the repository " + destination.String()
 	var out Package
 	req.fits = func() bool {
@@ -186,8 +186,7 @@ func (c *Client) CreateRepository(ctx context.Context, name string, options *Cre
 	if options != nil && options.Private {
 		private = "1"
 	}
-	req := formRequest(url.Values{"repository[name]": {name}, "repository[private]": {private}})
-	req.url, req.endpoint = "/api/v1/repos.json", "/api/v1/repos.json"
+	req := repositoryCreate.on(repositoryCreate.path).withForm(url.Values{"repository[name]": {name}, "repository[private]": {private}})
 	var out struct {
 		URL address `json:"url"`
 	}

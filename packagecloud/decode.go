@@ -41,11 +41,15 @@ func readAnswer(r request, resp *http.Response) ([]byte, error) {
 	_, err := b.ReadFrom(bounded)
 	switch {
 	case bounded.left < 0:
-		err = &answerError{r.method, r.endpoint, fmt.Sprintf("the answer is larger than %d MiB; is the base URL right?", limit>>20)}
+		err = tooLarge(r, limit)
 	case bounded.excess:
-		err = &answerError{r.method, r.endpoint, "the answer has more elements than any of the service, or nests them deeper; is the base URL right?"}
+		err = &answerError{r.method, r.path, "the answer has more elements than any of the service, or nests them deeper; is the base URL right?"}
 	}
 	return b.Bytes(), err
+}
+
+func tooLarge(r request, limit int) error {
+	return &answerError{r.method, r.path, fmt.Sprintf("the answer is larger than %d MiB; is the base URL right?", limit>>20)}
 }
 
 // boundedReader counts what goes through it as JSON. It ends when that is too much.

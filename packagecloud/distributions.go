@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -71,18 +70,14 @@ func (v *DistributionVersion) UnmarshalJSON(data []byte) error {
 // "dsc", "rpm", "py", "jar", "node", "alpine", "anyfile", "helm". Gems have none.
 // https://packagecloud.io/docs/api#resource_distributions
 func (c *Client) Distributions(ctx context.Context) (map[string][]Distribution, error) {
-	var out map[string]list[Distribution]
-	_, err := c.call(ctx, request{
-		method: http.MethodGet, readOnly: true, url: "/api/v1/distributions.json", endpoint: "/api/v1/distributions.json",
-		fits: func() bool { // any of them will do: new groups may have another form
-			for _, group := range out {
-				if slices.ContainsFunc(group, func(d Distribution) bool { return d.IndexName != "" }) {
-					return true
-				}
+	out, err := get(ctx, c, distributionsIndex.on(distributionsIndex.path), func(groups *map[string]list[Distribution]) bool {
+		for _, group := range *groups { // any of them will do: new groups may have another form
+			if slices.ContainsFunc(group, func(d Distribution) bool { return d.IndexName != "" }) {
+				return true
 			}
-			return false
-		},
-	}, &out)
+		}
+		return false
+	})
 	if errors.Is(err, ErrNotFound) { // every server has it
 		if base, failure := c.http.Auth.BaseURL(ctx); failure == nil {
 			err = fmt.Errorf("%w; is the base URL right, %s?", err, base.Redacted())
@@ -91,8 +86,8 @@ func (c *Client) Distributions(ctx context.Context) (map[string][]Distribution, 
 	if err != nil {
 		return nil, err
 	}
-	groups := make(map[string][]Distribution, len(out))
-	for group, distributions := range out {
+	groups := make(map[string][]Distribution, len(*out))
+	for group, distributions := range *out {
 		groups[group] = distributions
 	}
 	return groups, nil

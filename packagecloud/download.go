@@ -170,7 +170,7 @@ func (d *download) run(ctx context.Context) error {
 		return err
 	}
 	judge := func(err error) exchange.Verdict {
-		verdict := request{readOnly: true}.judge(err)
+		verdict := packageDownload.on("").judge(err)
 		verdict.Again = verdict.Again || expired(err) && !denied
 		verdict.Restart = d.written > before
 		denied = expired(err)
@@ -220,9 +220,8 @@ func (d *download) fetch(ctx context.Context) error {
 		header.Set("If-Range", d.etag)
 	}
 	r := request{
-		method: http.MethodGet, readOnly: true, url: address.String(), header: header,
+		endpoint: packageDownload, url: address.String(), header: header,
 		subject:    d.name(),
-		endpoint:   "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",
 		credential: credential, reader: d.reader,
 	}
 	answer, err := d.client.once(ctx, r)
@@ -267,7 +266,7 @@ func (d *download) fetch(ctx context.Context) error {
 		if _, ok := errors.AsType[*writeError](err); ok || ctx.Err() != nil || errors.Is(err, ErrChecksum) || errors.Is(err, ErrTooLarge) {
 			return fmt.Errorf("packagecloud: %s: %w", d.name(), err)
 		}
-		r.endpoint = "download of " + d.name()
+		r.path = "download of " + d.name()
 		return r.failure(answer, fmt.Errorf("%w after %d bytes: %w", errCut, d.written, err))
 	}
 	return nil

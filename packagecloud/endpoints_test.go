@@ -1,31 +1,29 @@
 package packagecloud_test
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
-	"path/filepath"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/packagecloud-go/sdk/packagecloud"
 )
 
-// servicePaths returns the paths of packagecloudtest's list of endpoints.
-func servicePaths(t *testing.T) []string {
+// serviceEndpoints returns method and path of packagecloudtest's list of endpoints.
+func serviceEndpoints(t *testing.T) [][2]string {
 	t.Helper()
 	b, err := os.ReadFile("packagecloudtest/testdata/endpoints.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var paths []string
+	var listed [][2]string
 	for line := range strings.Lines(string(b)) {
 		if f := strings.Fields(line); len(f) == 4 && f[0] != "#" {
-			paths = append(paths, f[3])
+			listed = append(listed, [2]string{f[2], f[3]})
 		}
 	}
-	return paths
+	return listed
 }
 
 var (
@@ -49,51 +47,19 @@ func templatePattern(template string) *regexp.Regexp {
 	return regexp.MustCompile("^" + pattern)
 }
 
-// TestEndpoints_EachTemplateIsAPathOfTheService reads the client's source: each
-// string that looks like an endpoint's template must be one on the list.
-func TestEndpoints_EachTemplateIsAPathOfTheService(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	paths := servicePaths(t)
-	checked := 0
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
+// TestEndpoints_TheServiceHasEach holds the client's table of endpoints against the
+// list that packagecloudtest serves.
+func TestEndpoints_TheServiceHasEach(t *testing.T) {
+	listed := serviceEndpoints(t)
+	seen := map[[2]string]bool{}
+	for _, e := range packagecloud.Endpoints() {
+		if seen[e] {
+			t.Errorf("%s %s is declared twice", e[0], e[1])
 		}
-		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			lit, ok := n.(*ast.BasicLit)
-			if !ok || lit.Kind != token.STRING {
-				return true
-			}
-			text, err := strconv.Unquote(lit.Value)
-			template := isTemplate.FindString(text)
-			if err != nil || template == "" {
-				return true
-			}
-			checked++
-			if !matchesAny(templatePattern(template), paths) {
-				t.Errorf("%s: the service has no endpoint %s", set.Position(lit.Pos()), template)
-			}
-			return true
-		})
-	}
-	if checked < 10 {
-		t.Errorf("only %d templates were found: is the pattern of a template out of date?", checked)
-	}
-}
-
-func matchesAny(pattern *regexp.Regexp, paths []string) bool {
-	for _, path := range paths {
-		if pattern.MatchString(path) {
-			return true
+		seen[e] = true
+		pattern := templatePattern(e[1])
+		if !slices.ContainsFunc(listed, func(l [2]string) bool { return l[0] == e[0] && pattern.MatchString(l[1]) }) {
+			t.Errorf("the service has no endpoint %s %s", e[0], e[1])
 		}
 	}
-	return false
 }

@@ -126,7 +126,7 @@ func newError(r request, answer *exchange.Answer, body []byte) *Error {
 	e := &Error{
 		StatusCode: resp.StatusCode,
 		Method:     r.method,
-		Endpoint:   r.endpoint,
+		Endpoint:   r.path,
 		Fields:     fields,
 		body:       func() []byte { return shown },
 	}
@@ -135,7 +135,7 @@ func newError(r request, answer *exchange.Answer, body []byte) *Error {
 		now = time.Now()
 	}
 	e.RetryAfter, e.comeBack = parseRetryAfter(resp.Header.Get("Retry-After"), now)
-	e.replayed = !r.readOnly && answer.Replayed
+	e.replayed = !r.repeatable && answer.Replayed
 	e.kinds, e.hint = classify(e, string(body), all)
 	e.duplicate = e.Is(ErrExists) && onlyDuplicate(body)
 	if e.RetryAfter > maxPause && e.kinds == nil {

@@ -145,3 +145,45 @@ func ExampleNewTransport() {
 	fmt.Println(resp.StatusCode)
 	// Output: 200
 }
+
+// Do reaches what this package has no method for.
+func ExampleClient_Do() {
+	srv := packagecloudtest.NewServer(nil)
+	defer srv.Close()
+	srv.CreateRepository("main", true)
+	client, err := packagecloud.New(tokensource.Static(srv.Token()), packagecloud.WithBaseURL(srv.URL))
+	if err != nil {
+		log.Fatal(err)
+	}
+	var list struct {
+		Keys []struct{ Name, Keytype string } `json:"gpg_keys"`
+	}
+	call := packagecloud.Call{Path: "/api/v1/repos/acme/main/gpg_keys.json"}
+	if _, err := client.Do(context.Background(), call, &list); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(list.Keys), list.Keys[0].Keytype)
+	// Output: 1 repo
+}
+
+// Check tells a readiness probe or a CI job at once whether the token is good.
+func ExampleClient_Check() {
+	srv := packagecloudtest.NewServer(nil)
+	defer srv.Close()
+	wrong := tokensource.Static("0123456789abcdef0123456789abcdef0123456789abcdef")
+	client, err := packagecloud.New(wrong, packagecloud.WithBaseURL(srv.URL))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(errors.Is(client.Check(context.Background()), packagecloud.ErrUnauthorized))
+	// Output: true
+}
+
+func ExampleParseTarget() {
+	target, err := packagecloud.ParseTarget("acme/main/ubuntu/noble")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(target.Owner, target.Repository, target.Distribution)
+	// Output: acme main ubuntu/noble
+}

@@ -116,3 +116,13 @@ func HasChangeTime(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && changeTime(info) != nil
 }
+
+// Endpoints returns the method and the path's template of every endpoint that the
+// client calls.
+func Endpoints() [][2]string {
+	var all [][2]string
+	for _, e := range endpoints() {
+		all = append(all, [2]string{e.method, e.path})
+	}
+	return all
+}

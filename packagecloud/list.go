@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -40,7 +41,7 @@ func (o *ListOptions) values() (url.Values, bool, error) {
 // deleted as were added, which can't be seen.
 // https://packagecloud.io/docs/api#resource_packages_method_all
 func (r *Repository) Packages(ctx context.Context, options *ListOptions) iter.Seq2[*Package, error] {
-	return r.list(ctx, "packages.json", nil, options)
+	return r.list(ctx, packagesIndex, nil, options)
 }
 
 // SearchOptions narrows a search. Nil and the zero value find everything.
@@ -74,7 +75,7 @@ func (r *Repository) Search(ctx context.Context, options *SearchOptions) iter.Se
 			query.Set(name, value)
 		}
 	}
-	return r.list(ctx, "search.json", query, &options.ListOptions)
+	return r.list(ctx, packagesSearch, query, &options.ListOptions)
 }
 
 // search looks for a file name. The list may change: a single package counts.
@@ -82,19 +83,17 @@ func (r *Repository) search(ctx context.Context, query, distribution, architectu
 	return r.Search(ctx, &SearchOptions{Query: query, Distribution: searchable(distribution), Architecture: architecture, ListOptions: ListOptions{AllowChange: true}})
 }
 
-func (r *Repository) list(ctx context.Context, name string, query url.Values, options *ListOptions) iter.Seq2[*Package, error] {
+func (r *Repository) list(ctx context.Context, e endpoint, query url.Values, options *ListOptions) iter.Seq2[*Package, error] {
 	values, waive, err := options.values()
-	path := ""
+	var req request
 	if err == nil {
-		path, err = r.path(name)
+		req, err = r.request(e)
 	}
 	if err != nil {
 		return func(yield func(*Package, error) bool) { yield(nil, err) }
 	}
-	for key, v := range query {
-		values[key] = v
-	}
-	req := request{url: path + "?" + values.Encode(), subject: r.subject(nil), endpoint: "/api/v1/repos/{owner}/{repo}/" + name}
+	maps.Copy(values, query)
+	req.url += "?" + values.Encode()
 	return pages(ctx, r.client, req, packageKey, waive)
 }
 

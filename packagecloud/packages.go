@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -180,10 +179,7 @@ func (r *Repository) Package(ctx context.Context, pkg *Package) (*Package, error
 // show returns what the server has at the address of pkg, which is the one of its
 // version: it may be another file.
 func (r *Repository) show(ctx context.Context, pkg *Package) (*Package, error) {
-	return r.client.onePackage(ctx, request{
-		method: http.MethodGet, readOnly: true, url: pkg.PackageURL, subject: r.subject(pkg),
-		endpoint: "/api/v1/repos/{owner}/{repo}/package/{package}.json",
-	})
+	return r.client.onePackage(ctx, request{endpoint: packageShow, url: pkg.PackageURL, subject: r.subject(pkg)})
 }
 
 // isOf reports whether p, as show returned it, is the file of pkg.
@@ -361,7 +357,7 @@ func (r *Repository) Versions(ctx context.Context, pkg *Package) iter.Seq2[*Pack
 			}
 			address = details.VersionsURL
 		}
-		req := request{url: address, subject: r.subject(pkg), endpoint: "/api/v1/repos/{owner}/{repo}/package/{package}/versions.json"}
+		req := request{endpoint: packageVersions, url: address, subject: r.subject(pkg)}
 		for p, err := range pages(ctx, r.client, req, packageKey, false) {
 			if !yield(p, err) {
 				return

@@ -46,7 +46,6 @@ const (
 // seen.
 // https://packagecloud.io/docs/api#pagination
 func pages[T any](ctx context.Context, c *Client, r request, key func(*T) string, waive bool) iter.Seq2[*T, error] {
-	r.method, r.readOnly = http.MethodGet, true
 	return func(yield func(*T, error) bool) {
 		w := walk{client: c, request: r}
 		var before map[string]bool
@@ -135,7 +134,7 @@ func (w *walk) enter(ctx context.Context) (err error) {
 }
 
 func (w *walk) fault(what string) error {
-	return fmt.Errorf("packagecloud: %s %s: %s; this is a fault of the server", w.request.method, w.request.endpoint, what)
+	return fmt.Errorf("packagecloud: %s %s: %s; this is a fault of the server", w.request.method, w.request.path, what)
 }
 
 // read takes the total from an answer's header. An empty one is none.
@@ -147,7 +146,7 @@ func (w *walk) read(header http.Header) error {
 	}
 	total, err := strconv.ParseUint(values[0], 10, 63)
 	if err != nil || len(values) > 1 {
-		return &answerError{w.request.method, w.request.endpoint, fmt.Sprintf("the answer's Total is %q, and not one number; this is a fault of the server, or of a proxy before it",
+		return &answerError{w.request.method, w.request.path, fmt.Sprintf("the answer's Total is %q, and not one number; this is a fault of the server, or of a proxy before it",
 			shorten(strings.Join(values, ", "), 50))}
 	}
 	if w.total = int64(total); w.first < 0 {

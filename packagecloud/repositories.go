@@ -1,17 +1,13 @@
 package packagecloud
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"iter"
-	"net/http"
-	"net/url"
 	"strings"
 	"time"
-
-	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
 // RepositoryInfo is what the server tells of a repository. Lists and
@@ -89,7 +85,7 @@ func (c *Client) Repositories(ctx context.Context, options *RepositoriesOptions)
 	if options.IncludeCollaborations {
 		values.Set("include_collaborations", "true")
 	}
-	req := request{url: "/api/v1/repos.json?" + values.Encode(), endpoint: "/api/v1/repos.json"}
+	req := repositoriesIndex.on(repositoriesIndex.path + "?" + values.Encode())
 	return pages(ctx, c, req, func(r *RepositoryInfo) string { return r.FullName + "\x00" + r.Name }, waive)
 }
 
@@ -102,23 +98,15 @@ type CreateRepositoryOptions struct {
 // Info returns what the server tells of the repository.
 // https://packagecloud.io/docs/api#resource_repositories_method_show
 func (r *Repository) Info(ctx context.Context) (*RepositoryInfo, error) {
-	path, err := r.path()
+	req, err := r.request(repositoryShow)
 	if err != nil {
 		return nil, err
 	}
-	var out RepositoryInfo
-	req := request{
-		method: http.MethodGet, readOnly: true, url: path + ".json", subject: r.subject(nil),
-		endpoint: "/api/v1/repos/{owner}/{repo}.json",
-		fits:     func() bool { return out.is(r) },
+	info, err := get(ctx, r.client, req, func(info *RepositoryInfo) bool { return info.is(r) })
+	if err == nil {
+		info.FullName = cmp.Or(info.FullName, r.String())
 	}
-	if _, err := r.client.call(ctx, req, &out); err != nil {
-		return nil, err
-	}
-	if out.FullName == "" {
-		out.FullName = r.String()
-	}
-	return &out, nil
+	return info, err
 }
 
 // isNone reports that an element of a list is no repository.
@@ -131,15 +119,4 @@ func (r *RepositoryInfo) is(of *Repository) bool {
 		return strings.EqualFold(r.FullName, of.String())
 	}
 	return strings.EqualFold(r.Name, of.name)
-}
-
-// formRequest is a POST of a form.
-func formRequest(form url.Values) request {
-	encoded := form.Encode()
-	return request{
-		method: http.MethodPost,
-		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
-		size:   int64(len(encoded)),
-		body:   func(*exchange.Attempt) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(encoded)), nil },
-	}
 }

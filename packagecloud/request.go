@@ -21,16 +21,14 @@ const maxPause = 30 * time.Second
 
 // request is one call of the API.
 type request struct {
-	method   string
-	endpoint string // the path's template, for errors and logs
-	subject  string // what the caller named, for errors; may be empty
-	url      string // absolute, or a path on the base URL's host
-	header   http.Header
+	endpoint
+	subject string // what the caller named, for errors; may be empty
+	url     string // absolute, or a path on the base URL's host
+	header  http.Header
 
 	body       func(*exchange.Attempt) (io.ReadCloser, error) // nil for none
 	size       int64                                          // of the body
 	askFirst   bool                                           // whether the server takes the body, before it is sent
-	readOnly   bool                                           // may be repeated at will
 	fits       func() bool                                    // the decoded answer is a success of this call; nil where any is
 	credential tokensource.Token                              // sent to url's host instead of the API token
 	reader     *exchange.Authenticator                        // used instead of the client's, for a read token
@@ -74,9 +72,18 @@ func apiPath(elements ...string) (string, error) {
 	return b.String(), nil
 }
 
-func (r *Repository) path(elements ...string) (string, error) {
+// check refuses names that can't be those of an owner and a repository.
+func (r *Repository) check() error {
 	if strings.Contains(r.owner, "/") || strings.Contains(r.name, "/") {
-		return "", fmt.Errorf("packagecloud: the repository %q has a slash in its owner or name; give the two apart: Repository(\"owner\", \"name\")", shorten(r.String(), 200))
+		return fmt.Errorf("packagecloud: the repository %q has a slash in its owner or name; give the two apart: Repository(\"owner\", \"name\")", shorten(r.String(), 200))
+	}
+	return cmp.Or(checkName(r.owner), checkName(r.name))
+}
+
+// path joins names below the repository's own path.
+func (r *Repository) path(elements ...string) (string, error) {
+	if err := r.check(); err != nil {
+		return "", err
 	}
 	return apiPath(append([]string{"repos", r.owner, r.name}, elements...)...)
 }
@@ -106,7 +113,7 @@ func (c *Client) call(ctx context.Context, r request, out any) (header http.Head
 // repeat calls try, which sends r, as often as it is safe to.
 func (c *Client) repeat(ctx context.Context, r request, try func() error) error {
 	return c.retry.Run(ctx, func(int) error { return try() }, r.judge, func(n int, pause time.Duration, err error) {
-		c.http.Logger.DebugContext(ctx, "packagecloud retry", "method", r.method, "endpoint", r.endpoint, "try", n, "pause", pause, "error", err.Error())
+		c.http.Logger.DebugContext(ctx, "packagecloud retry", "method", r.method, "endpoint", r.path, "try", n, "pause", pause, "error", err.Error())
 	})
 }
 
@@ -135,7 +142,7 @@ func (c *Client) exchange(ctx context.Context, r request, out any) (http.Header,
 func (r request) judge(err error) exchange.Verdict {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
-		return exchange.Verdict{Again: exchange.Reached(err) && (r.readOnly || exchange.NeverSent(err))}
+		return exchange.Verdict{Again: exchange.Reached(err) && (r.repeatable || exchange.NeverSent(err))}
 	}
 	again := false
 	switch {
@@ -144,7 +151,7 @@ func (r request) judge(err error) exchange.Verdict {
 		again = !e.Is(ErrQuota)
 	case e.StatusCode >= 500, e.StatusCode == http.StatusRequestTimeout:
 		// A gateway says so also after the server has done its work.
-		again = r.readOnly
+		again = r.repeatable
 	}
 	return exchange.Verdict{Again: again, RetryAfter: e.RetryAfter}
 }
@@ -168,7 +175,7 @@ func (c *Client) once(ctx context.Context, r request) (*exchange.Answer, error) 
 
 func (r request) outgoing() exchange.Request {
 	return exchange.Request{
-		Method: r.method, Endpoint: r.endpoint, URL: r.url, Header: r.header, Body: r.body, Size: r.size,
+		Method: r.method, Endpoint: r.path, URL: r.url, Header: r.header, Body: r.body, Size: r.size,
 		AskFirst: r.askFirst, Credential: r.credential, As: r.reader,
 	}
 }
@@ -195,7 +202,7 @@ type answerError struct{ method, endpoint, flaw string }
 
 // malformed is the error of a success in another form than the API's.
 func malformed(r request, header http.Header) error {
-	return &answerError{r.method, r.endpoint, fmt.Sprintf("the server answered with success, but not in the form that the API promises (Content-Type %q); is the base URL right?",
+	return &answerError{r.method, r.path, fmt.Sprintf("the server answered with success, but not in the form that the API promises (Content-Type %q); is the base URL right?",
 		shorten(header.Get("Content-Type"), 100))}
 }
 

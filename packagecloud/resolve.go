@@ -231,9 +231,8 @@ func (u *upload) sizeOf(ctx context.Context, pkg *Package) (int64, error) {
 		return 0, err
 	}
 	r := request{
-		method: http.MethodGet, readOnly: true, url: address.String(), credential: credential, subject: pkg.Filename,
-		endpoint: "/{owner}/{repo}/packages/{distribution}/{version}/{filename}/download",
-		header:   http.Header{"Accept-Encoding": {"identity"}, "Range": {"bytes=0-0"}},
+		endpoint: packageDownload, url: address.String(), credential: credential, subject: pkg.Filename,
+		header: http.Header{"Accept-Encoding": {"identity"}, "Range": {"bytes=0-0"}},
 	}
 	var size int64
 	err = c.repeat(ctx, r, func() error {
@@ -262,9 +261,7 @@ func totalSize(resp *http.Response) int64 {
 // repositories has the owner's alone.
 func (c *Client) account(ctx context.Context) (owner string, now time.Time, err error) {
 	var repos []RepositoryInfo
-	header, err := c.call(ctx, request{
-		method: http.MethodGet, readOnly: true, url: "/api/v1/repos.json?per_page=1", endpoint: "/api/v1/repos.json",
-	}, &repos)
+	header, err := c.call(ctx, repositoriesIndex.on(repositoriesIndex.path+"?per_page=1"), &repos)
 	if err != nil {
 		return "", now, err
 	}

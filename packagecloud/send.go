@@ -13,8 +13,7 @@ import (
 // sending is one form on its way, over all tries.
 type sending struct {
 	*upload
-	path string
-	form *form
+	request request
 
 	pkg   *Package // the outcome
 	tries int
@@ -24,8 +23,8 @@ type sending struct {
 
 // send posts the form until the outcome is known. After a try that may have been
 // carried out, no failure of a later one tells that the package isn't there.
-func (u *upload) send(ctx context.Context, path string, form *form) (*Package, error) {
-	s := &sending{upload: u, path: path, form: form}
+func (u *upload) send(ctx context.Context, req request, form *form) (*Package, error) {
+	s := &sending{upload: u, request: req.withUpload(form, &u.transfer)}
 	err := u.repo.client.retry.Run(ctx, func(n int) (err error) {
 		s.tries, s.final = n, true
 		s.pkg, err = s.try(ctx)
@@ -46,7 +45,7 @@ func (u *upload) send(ctx context.Context, path string, form *form) (*Package, e
 
 // try posts the form once, and looks the package up if the answer doesn't tell.
 func (s *sending) try(ctx context.Context) (*Package, error) {
-	pkg, err := s.post(ctx, s.path, s.form)
+	pkg, err := s.post(ctx)
 	if err == nil {
 		return pkg, nil
 	}
@@ -97,22 +96,19 @@ func (u *upload) unknown(err error) error {
 // post sends the form once. Only what the server refuses before it does
 // anything is repeated here and below: a question it doesn't take, a 401 with a
 // new token, and a request to wait.
-func (u *upload) post(ctx context.Context, path string, form *form) (*Package, error) {
-	pkg, err := u.postOnce(ctx, path, form)
+func (s *sending) post(ctx context.Context) (*Package, error) {
+	pkg, err := s.repo.client.onePackage(ctx, s.request)
+	s.transfer.end() // what is read later would be read behind the caller's back
 	if err != nil {
 		return nil, err
 	}
-	return u.believe(ctx, pkg)
+	return s.believe(ctx, pkg)
 }
 
-func (u *upload) postOnce(ctx context.Context, path string, form *form) (*Package, error) {
-	defer u.transfer.end() // what is read later would be read behind the caller's back
-	c := u.repo.client
-	r := request{
-		method: http.MethodPost, url: path, subject: u.repo.subject(nil), endpoint: uploadEndpoint,
-		header: http.Header{"Content-Type": {form.contentType}, "Accept": {"application/json"}},
-		size:   form.size, askFirst: form.size > expectFrom,
-		body: func(attempt *exchange.Attempt) (io.ReadCloser, error) { return form.open(&u.transfer, attempt) },
-	}
-	return c.onePackage(ctx, r)
+// withUpload returns r with the form of an upload as its body.
+func (r request) withUpload(form *form, transfer *transfer) request {
+	r.header = http.Header{"Content-Type": {form.contentType}, "Accept": {"application/json"}}
+	r.size, r.askFirst = form.size, form.size > expectFrom
+	r.body = func(attempt *exchange.Attempt) (io.ReadCloser, error) { return form.open(transfer, attempt) }
+	return r
 }

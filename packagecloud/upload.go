@@ -17,8 +17,7 @@ const (
 	expectFrom = 1 << 20
 	// answerTimeout is how long the server may work on a package that it has
 	// got. After it the outcome is looked up.
-	answerTimeout  = 10 * time.Minute
-	uploadEndpoint = "/api/v1/repos/{owner}/{repo}/packages.json"
+	answerTimeout = 10 * time.Minute
 )
 
 // IfExists says what an upload does when the package is there already.
@@ -185,7 +184,7 @@ func (u *upload) prepare(ctx context.Context, content Content) (err error) {
 }
 
 func (u *upload) run(ctx context.Context) (*Package, error) {
-	path, err := u.repo.path("packages.json")
+	req, err := u.repo.request(packageCreate)
 	if err != nil {
 		return nil, err
 	}
@@ -207,9 +206,9 @@ func (u *upload) run(ctx context.Context) (*Package, error) {
 	if err != nil || old != nil {
 		return old, err
 	}
-	pkg, err := u.send(ctx, path, newForm(fields, files))
+	pkg, err := u.send(ctx, req, newForm(fields, files))
 	if errors.Is(err, ErrExists) && !errors.Is(err, ErrUnknownOutcome) && u.options.IfExists != Fail {
-		pkg, err = u.refused(ctx, err, func() (*Package, error) { return u.send(ctx, path, newForm(fields, files)) })
+		pkg, err = u.refused(ctx, err, func() (*Package, error) { return u.send(ctx, req, newForm(fields, files)) })
 	}
 	return u.afterDelete(pkg, err)
 }

@@ -160,7 +160,7 @@ func (r *Redactor) compile() {
 			}
 		}
 		for element := range strings.SplitSeq(req.URL.Path, "/") {
-			if len(element) >= 32 && strings.Trim(lowerASCII(element), "0123456789abcdef") == "" { // as a token is
+			if LooksLikeToken(element) {
 				r.add(element)
 			}
 		}
@@ -237,3 +237,9 @@ type struckError struct {
 func (e *struckError) Error() string        { return e.text }
 func (e *struckError) Is(target error) bool { return errors.Is(e.cause(), target) }
 func (e *struckError) As(target any) bool   { return errors.As(e.cause(), target) }
+
+// LooksLikeToken reports whether an element of a path may be a token of the
+// service: 32 hexadecimal digits or more.
+func LooksLikeToken(element string) bool {
+	return len(element) >= 32 && strings.Trim(lowerASCII(element), "0123456789abcdef") == ""
+}
