@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // The kinds of failure. Every error of a source matches one of them, or a
@@ -65,7 +66,13 @@ func (e *Error) Error() string {
 	if e.Message != "" {
 		parts = append(parts, e.Message)
 	}
-	return strings.Join(parts, ": ")
+	// A name may hold what would forge a line of a log.
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.Join(parts, ": "))
 }
 
 // Is reports whether target is the kind of e, or matches its cause.

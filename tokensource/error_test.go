@@ -155,3 +155,10 @@ func TestStatic_ReturnsItsToken(t *testing.T) {
 	}
 	tokensourcetest.AssertNoSecret(t, err, canary)
 }
+
+func TestError_NameThatForgesALine(t *testing.T) {
+	err := tokensource.NewError("file:/a\u0085b\u2028c\n\u202ed", tokensource.ErrDenied, "make it readable", nil)
+	if got, want := err.Error(), "file:/a b c  d: denied: make it readable"; got != want {
+		t.Errorf("the text is %q; want %q", got, want)
+	}
+}

@@ -1,6 +1,10 @@
 package exchange
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/packagecloud-go/sdk/tokensource"
+)
 
 func TestShorten_LeavesNothingThatForgesALine(t *testing.T) {
 	for _, r := range "\n\r\x00\x7f\u0085\u009b\u2028\u2029\u202e\u2066\u061c\u200b\u200d\u2060\ufeff\u00ad\u034f\ufe0f\U000e0041" {
@@ -23,6 +27,24 @@ func TestSameOrigin_ComparesSchemeHostAndPort(t *testing.T) {
 		other, err := ParseBaseURL(address, "", true)
 		if err != nil || SameOrigin(base, other) != want {
 			t.Errorf("%s: want %v (%v)", address, want, err)
+		}
+	}
+}
+
+// A token that names its server is for that scheme and port alone. Guarantee A1.
+func TestAuthenticator_ChecksSchemeAndPortOfATokensServer(t *testing.T) {
+	a := &Authenticator{insecure: true}
+	base, _ := ParseBaseURL("https://packagecloud.example", "", false)
+	for address, want := range map[string]bool{
+		"https://packagecloud.example": true, "https://packagecloud.example:443/": true,
+		"http://packagecloud.example": false, "https://packagecloud.example:8443": false, "https://other.example": false,
+	} {
+		tok, err := tokensource.NewToken("c0ffee00c0ffee11", tokensource.Metadata{BaseURL: address})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.check(tok, base); (err == nil) != want {
+			t.Errorf("%s: %v", address, err)
 		}
 	}
 }
