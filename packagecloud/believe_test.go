@@ -397,3 +397,39 @@ func TestReplace_OtherContentInThePlaceOfTheOldIsSaid(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// A connection that is out of step gives an upload the answer of another request.
+//
+// Guarantee U2.
+func TestUpload_SuccessOfAnotherRequestIsNotBelieved(t *testing.T) {
+	const content = "content"
+	for name, test := range map[string]struct {
+		answer string
+		early  bool
+		ok     bool
+	}{
+		"before the body":                {`{"filename":"` + demo + `"}`, true, false},
+		"a page's":                       {`{"name":"portal","message":"please log in"}`, false, false},
+		"another package's, by its size": {`{"filename":"other-9.asc","size":"999"}`, false, false},
+		"another package's, by its sum":  {`{"filename":"other-9.asc","size":"7","sha256sum":"` + strings.Repeat("0", 64) + `"}`, false, false},
+		"renamed":                        {fmt.Sprintf(`{"filename":"other-9.asc","size":"7","sha256sum":"%x"}`, sha256.Sum256([]byte(content))), false, true},
+	} {
+		transport := &faulty{
+			post: func(n int, r *http.Request) (*http.Response, error) {
+				if !test.early {
+					io.Copy(io.Discard, r.Body)
+				}
+				return reply(r, 201, test.answer), nil
+			},
+			get: empty,
+		}
+		client := newClient(t, tokensource.Static(fakeToken), packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
+		_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, []byte(content)), jammy)
+		if (err == nil) != test.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+		if unknown := errors.Is(err, packagecloud.ErrUnknownOutcome); unknown != (!test.ok && !test.early) {
+			t.Errorf("%s: the outcome is unknown: %v", name, err)
+		}
+	}
+}

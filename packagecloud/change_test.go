@@ -220,3 +220,22 @@ func TestDelete_FileNameMayLookEscaped(t *testing.T) {
 	}
 	f.stored(t, 0)
 }
+
+// Guarantee U3.
+func TestDelete_RefusesThePackageOfAnotherRepository(t *testing.T) {
+	f := setup(t)
+	f.srv.CreateRepository("other", false)
+	f.add(t, "ubuntu/jammy", demo, []byte("content"))
+	pkg, err := f.repo.Find(t.Context(), "ubuntu/jammy", demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := f.client.Repository("acme", "other")
+	if err := other.Delete(t.Context(), pkg); err == nil || !strings.Contains(err.Error(), "acme/main") {
+		t.Errorf("deleting it gave %v", err)
+	}
+	if _, err := other.Promote(t.Context(), pkg, f.client.Repository("acme", "third")); err == nil {
+		t.Error("promoting it succeeded")
+	}
+	f.stored(t, 1)
+}

@@ -411,3 +411,27 @@ func TestUpload_NilReaderIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// Guarantee A4.
+func TestUpload_EndsWithItsContextThoughTheReaderBlocks(t *testing.T) {
+	f := setup(t)
+	reader, writer := io.Pipe()
+	defer writer.Close()
+	go writer.Write([]byte("the beginning"))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	done := make(chan error)
+	go func() {
+		_, err := f.repo.Upload(ctx, packagecloud.Reader(demo, reader, 1000), jammy)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the error is %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it waits for the reader")
+	}
+	f.stored(t, 0)
+}

@@ -984,3 +984,33 @@ func TestDownload_ComparesTheWholeChecksum(t *testing.T) {
 		}
 	}
 }
+
+func TestDownload_CutAfterTheLastByteIsVerified(t *testing.T) {
+	content := strings.Repeat("x", 1000)
+	sum := sha256.Sum256([]byte(content))
+	asked := 0
+	_, client, srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		w.Header().Set("ETag", `"strong"`)
+		switch {
+		case r.Header.Get("Range") != "":
+			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		case asked == 1:
+			io.WriteString(w, content)
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		default:
+			io.WriteString(w, content)
+		}
+	})
+	packagecloud.SetTiming(client, time.Minute, time.Millisecond)
+	address, err := packagecloud.NewSecretURL(srv.URL + "/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	pkg := &packagecloud.Package{Filename: "x", SHA256: hex.EncodeToString(sum[:]), DownloadURL: address}
+	if err := client.Repository("acme", "main").Download(t.Context(), pkg, &got); err != nil || got.String() != content {
+		t.Errorf("%d bytes, %v", got.Len(), err)
+	}
+}

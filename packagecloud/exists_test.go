@@ -179,3 +179,28 @@ func TestIfExists_PackageThatTheFileIsOnlyNamedAfterIsNotIt(t *testing.T) {
 		f.stored(t, 2)
 	}
 }
+
+// The same bytes under another name are another package, where the server keeps
+// the names.
+//
+// Guarantee U3.
+func TestUpload_SameBytesUnderAnotherNameAreNotIt(t *testing.T) {
+	for _, what := range []packagecloud.IfExists{packagecloud.Fail, packagecloud.Skip, packagecloud.Replace} {
+		f := setup(t)
+		for name, content := range map[string]string{"a-1.txt": "the same", "b-1.txt": "other"} {
+			if err := f.srv.AddPackage("main", "anyfile", name, []byte(content)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// The place of b-1.txt is taken, but its package isn't listed.
+		f.srv.Inject(packagecloudtest.Fault{Path: "/api/v1/repos/*/*/search.json", Times: 1, Status: 200, Body: "[]"})
+		if what == packagecloud.Fail {
+			f.srv.Inject(packagecloudtest.Fault{Method: "POST", Status: 502})
+		}
+		_, err := f.repo.Upload(t.Context(), packagecloud.Bytes("b-1.txt", []byte("the same")), &packagecloud.UploadOptions{Type: "anyfile", IfExists: what})
+		if !errors.Is(err, packagecloud.ErrExists) || len(f.requests("DELETE")) != 0 {
+			t.Errorf("%d: %v", what, err)
+		}
+		f.stored(t, 2)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -207,4 +208,52 @@ func source(secret func() string) tokensource.TokenSource {
 	return tokensource.Func(func(context.Context) (tokensource.Token, error) {
 		return tokensource.NewToken(secret(), tokensource.Metadata{Origin: "test"})
 	})
+}
+
+// faulty is a transport that lets a test replace answers of the real server.
+type faulty struct {
+	posts int
+	post  func(n int, r *http.Request) (*http.Response, error)
+	get   func(r *http.Request) *http.Response // nil answers are the server's
+}
+
+func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPost {
+		f.posts++
+		return f.post(f.posts, r)
+	}
+	if f.get != nil {
+		if resp := f.get(r); resp != nil {
+			return resp, nil
+		}
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// storesOnce uploads a package, which must take one POST.
+func (f *faulty) storesOnce(t *testing.T) {
+	t.Helper()
+	server := setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: f}))
+	if _, err := server.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("content")), jammy); err != nil {
+		t.Error(err)
+	}
+	if f.posts != 1 {
+		t.Errorf("it was sent %d times", f.posts)
+	}
+	server.stored(t, 1)
+}
+
+// empty answers for a server that has no packages.
+func empty(r *http.Request) *http.Response {
+	if strings.Contains(r.URL.Path, "/search") {
+		return reply(r, 200, "[]")
+	}
+	return reply(r, 200, `{"deb":[{"index_name":"ubuntu","versions":[{"id":237,"index_name":"jammy"}]}]}`)
+}
+
+// reset reads the beginning of a body and breaks the connection.
+func reset(body io.ReadCloser) error {
+	io.CopyN(io.Discard, body, 10)
+	body.Close()
+	return errors.New("connection reset")
 }

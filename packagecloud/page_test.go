@@ -515,3 +515,17 @@ func FuzzAgainst(f *testing.F) {
 		}
 	})
 }
+
+// Guarantee L1.
+func TestPackages_WhatIsNoListIsAnError(t *testing.T) {
+	for _, body := range []string{`null`, `{}`, `{"error":"x"}`, `""`} {
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, body) })
+		var last error
+		for _, err := range client.Repository("acme", "main").Packages(t.Context(), nil) {
+			last = err
+		}
+		if last == nil {
+			t.Errorf("%s was taken for an empty list", body)
+		}
+	}
+}

@@ -103,3 +103,17 @@ func TestClient_MemoryHidesTheTokenAfterWork(t *testing.T) {
 	tokensourcetest.AssertHidden(t, f.client, f.srv.Token())
 	tokensourcetest.AssertHidden(t, f.repo, f.srv.Token())
 }
+
+// Guarantee A3.
+func TestClient_StrikesTheTokenThoughARoundTripperHidesTheRequest(t *testing.T) {
+	_, client, _ := serve(t, nil, packagecloud.WithHTTPClient(&http.Client{
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			user, _, _ := r.BasicAuth()
+			return &http.Response{StatusCode: 422, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"token":"` + user + ` is wrong"}`))}, nil
+		}),
+	}))
+	_, err := client.Distributions(t.Context())
+	if err == nil || strings.Contains(err.Error(), fakeToken) || !strings.Contains(err.Error(), "[redacted]") {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -216,5 +218,135 @@ func TestUpload_SourceThatCanBeReadOnceIsNotInTheChecksum(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// Guarantee U2.
+func TestUpload_SuccessWithoutAPackageIsLookedUp(t *testing.T) {
+	for _, body := range []string{`{}`, `null`, `{"error":"disk full"}`} {
+		_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "distributions.json"):
+				io.WriteString(w, `{"anyfile":[{"index_name":"anyfile","versions":[{"id":230,"index_name":"1"}]}]}`)
+			case r.Method == http.MethodGet:
+				io.WriteString(w, "[]")
+			default:
+				io.Copy(io.Discard, r.Body)
+				io.WriteString(w, body)
+			}
+		})
+		packagecloud.SetTiming(client, time.Minute, time.Millisecond)
+		_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes("x-1.bin", []byte("x")), &packagecloud.UploadOptions{Type: "anyfile"})
+		if err == nil {
+			t.Errorf("%s was taken for a success", body)
+		}
+	}
+}
+
+// Guarantee U2.
+func TestUpload_GatewaysRefusalAfterTheWorkIsLookedUp(t *testing.T) {
+	transport := &faulty{post: func(n int, r *http.Request) (*http.Response, error) {
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil || n > 1 {
+			return resp, err
+		}
+		resp.Body.Close()
+		late := reply(r, 503, "")
+		late.Header.Set("Retry-After", "1")
+		return late, nil
+	}}
+	transport.storesOnce(t)
+}
+
+// Guarantee U2.
+func TestUpload_LostTryIsFoundThoughLaterOnesBreakOff(t *testing.T) {
+	searches := 0
+	transport := &faulty{
+		post: func(n int, r *http.Request) (*http.Response, error) {
+			if n == 1 { // stored, and the answer lost
+				resp, err := http.DefaultTransport.RoundTrip(r)
+				if err == nil {
+					resp.Body.Close()
+				}
+				return nil, errors.New("connection reset")
+			}
+			io.CopyN(io.Discard, r.Body, 10)
+			r.Body.Close()
+			return nil, errors.New("connection reset")
+		},
+		get: func(r *http.Request) *http.Response {
+			if !strings.Contains(r.URL.Path, "/search") {
+				return nil
+			}
+			if searches++; searches > 2 {
+				return nil
+			}
+			return reply(r, 200, "[]") // not listed yet
+		},
+	}
+	f := setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
+	packagecloud.SetTiming(f.client, time.Minute, time.Millisecond, 0)
+	if _, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, []byte("content")), jammy); err != nil {
+		t.Error(err)
+	}
+	if transport.posts < 2 {
+		t.Error("no later try broke off")
+	}
+	f.stored(t, 1)
+}
+
+// Guarantee U2.
+func TestUpload_LostTryIsFoundThoughARoundTripperBreaksOffItsOwnRetry(t *testing.T) {
+	transport := &faulty{post: func(n int, r *http.Request) (*http.Response, error) {
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil || n > 1 {
+			return resp, err
+		}
+		resp.Body.Close()
+		for range 2 {
+			body, err := r.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			reset(body)
+		}
+		return nil, errors.New("connection reset")
+	}}
+	transport.storesOnce(t)
+}
+
+// A try that was refused is not lost, though it went out whole.
+//
+// Guarantee U2.
+func TestUpload_TryThatBreaksOffAfterARefusalIsSentAgain(t *testing.T) {
+	for _, status := range []int{401, 425, 429} {
+		searches := 0
+		transport := &faulty{
+			post: func(n int, r *http.Request) (*http.Response, error) {
+				switch n {
+				case 1:
+					io.Copy(io.Discard, r.Body)
+					resp := reply(r, status, "{}")
+					resp.Header.Set("Retry-After", "0")
+					return resp, nil
+				case 2:
+					return nil, reset(r.Body)
+				}
+				io.Copy(io.Discard, r.Body)
+				return reply(r, 201, `{"filename":"x"}`), nil
+			},
+			get: func(r *http.Request) *http.Response {
+				if strings.Contains(r.URL.Path, "/search") {
+					searches++
+				}
+				return empty(r)
+			},
+		}
+		tokens := 0
+		client := newClient(t, source(func() string { tokens++; return fmt.Sprint("token", tokens) }), packagecloud.WithHTTPClient(&http.Client{Transport: transport}))
+		_, err := client.Repository("acme", "main").Upload(t.Context(), packagecloud.Bytes(demo, []byte("content")), jammy)
+		if err != nil || transport.posts != 3 || searches != 1 {
+			t.Errorf("%d: sent %d times and looked up %d times; want 3 and 1: %v", status, transport.posts, searches, err)
+		}
 	}
 }

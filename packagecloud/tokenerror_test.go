@@ -33,3 +33,23 @@ func TestClient_SourcesFailureIsNotTakenForTheServers(t *testing.T) {
 		t.Errorf("the source was asked %d times, want 1", calls)
 	}
 }
+
+// ownSource is a source of a user's, which returns errors of its own.
+type ownSource struct{ err error }
+
+func (s ownSource) Token(context.Context) (tokensource.Token, error) {
+	return tokensource.Token{}, s.err
+}
+
+// Guarantee A3.
+func TestClient_WithholdsTheTextOfAUsersSource(t *testing.T) {
+	own := errors.New("GET https://store.example.com/?token=canary failed")
+	client, err := packagecloud.New(ownSource{own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Distributions(t.Context())
+	if err == nil || strings.Contains(err.Error(), "canary") || !errors.Is(err, own) {
+		t.Errorf("the error is %v", err)
+	}
+}
