@@ -10,7 +10,7 @@ import (
 )
 
 // The soak tests let much happen at once for some time and count all of it:
-// soak_rotation_test.go, soak_faults_test.go, soak_kill_test.go. An ordinary
+// scenario_soak_rotation_test.go, scenario_soak_faults_test.go, scenario_soak_kill_test.go. An ordinary
 // test run does a little of it; envSoak=1 does all.
 const envSoak = "PACKAGECLOUD_SOAK"
 
