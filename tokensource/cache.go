@@ -24,84 +24,92 @@ const (
 	minBackoff = time.Second
 	maxBackoff = time.Minute
 
-	// rotationWait is how long a rotation may take until the source has the new
-	// token: as long as a request waits for it by default.
+	// rotationWait bounds the time in which a rotation brings the new token to
+	// the source. By default, requests wait for it equally long.
 	rotationWait = 10 * time.Second
 
-	// forever is longer than any process lives. Sums with more can overflow.
+	// forever is longer than any process lives. Longer durations could overflow
+	// when they are added.
 	forever = 100 * 365 * 24 * time.Hour
 )
 
 // CacheOptions tunes a [Cache]. The zero value is good.
 type CacheOptions struct {
-	// RefreshAfter is the age at which a token is fetched anew, behind the
-	// reads that go on being served. Each cycle draws a new value from 20%
-	// below to 20% above it: 5 minutes give 4 to 6. Zero is 5 minutes.
+	// RefreshAfter is the age at which the cache fetches the token again. Reads
+	// are still served meanwhile. Each cycle draws a new value within 20% of
+	// it: 5 minutes give 4 to 6. Zero means 5 minutes.
 	RefreshAfter time.Duration
-	// MaxStale is how long after its last successful fetch a token is still
-	// served while the source fails. A token's own expiry ends it earlier.
-	// Zero is 24 hours. It must not be below RefreshAfter.
+	// MaxStale bounds how long the cache serves a token while the source fails.
+	// It counts from the last successful fetch. The token's own expiry may come
+	// earlier. Zero means 24 hours, or RefreshAfter if that is longer. A
+	// smaller value than RefreshAfter is an error.
 	MaxStale time.Duration
-	// RefreshTimeout is the time limit of one fetch. Zero is 30 seconds.
+	// RefreshTimeout is the time limit of one fetch. Zero means 30 seconds.
 	RefreshTimeout time.Duration
-	// ReadClock compares a token's expiry with the wall clock at every read
-	// (some 50 ns and a lock). Timers, on which a cache relies otherwise,
-	// stand still while a machine is suspended.
+	// ReadClock makes every read compare the token's expiry with the wall
+	// clock. Set it on machines that may be suspended, because timers stand
+	// still meanwhile. A read then takes a lock and some 50 ns.
 	ReadClock bool
-	// OnEvent, if not nil, is told what the cache and the source do. It
-	// must be safe for concurrent use and must not block or call the cache.
+	// OnEvent, if not nil, receives the events of the cache and of the source.
+	// It must be safe for concurrent use, and must not block or call the cache.
 	OnEvent func(Event)
 }
 
-// CachedSource is a source with a memory; see [Cache]. It is safe for
-// concurrent use and must not be copied.
+// CachedSource remembers the token of another source; see [Cache]. It is safe
+// for concurrent use and must not be copied.
 type CachedSource struct {
-	// fast is the token to serve with no further thought, or nil where a
-	// read must look closer: nothing there, expired, or a refresh is due.
+	// fast is the token that a read may return at once. It is nil when a read
+	// must take the lock: the cache has no token, or a refresh or an event is
+	// due.
 	fast atomic.Pointer[token]
 
 	source  TokenSource
 	options CacheOptions
 
 	mu       sync.Mutex
-	current  Token       // zero before the first success, at the end and after Invalidate
-	fetched  time.Time   // when current came
-	end      time.Time   // of current
-	due      time.Time   // the next refresh; after a failure, the next try
-	call     *call       // the refresh that runs, or nil
-	timer    *time.Timer // until due or end
-	pace     int         // refreshes in a row that brought nothing usable
+	current  Token       // zero before the first success, after end and after Invalidate
+	fetched  time.Time   // the time at which current came
+	end      time.Time   // the time from which current must not be served
+	due      time.Time   // the time of the next refresh or, after a failure, of the next try
+	call     *call       // the running refresh, or nil
+	timer    *time.Timer // fires at due or at end
+	pace     int         // refreshes in a row that brought no usable token
 	previous string      // fingerprint of the last token seen
 	aged     bool        // current is past RefreshAfter
-	stale    bool        // and was served so: EventServedStale was sent
+	stale    bool        // EventServedStale was sent for current
 
-	rejected Token     // answered 401; source may still return it
-	until    time.Time // rejected counts up to here
+	rejected Token     // the API answered 401 to it; the source may still return it
+	until    time.Time // the time at which rejected stops to count
 
-	failures int       // since the last success
-	since    time.Time // first of failures
-	err      error     // last of failures
+	failures int       // the number of failures since the last success
+	since    time.Time // the time of the first of these failures
+	err      error     // the last of these failures
 }
 
-// call is one refresh. Who waits for it holds on to done; the rest is set before
-// it closes.
+// call is one refresh. Callers wait for done; the refresh sets tok and err
+// before it closes done.
 type call struct {
 	done     chan struct{}
-	answered bool // done is closed, though the source may still be at it
+	answered bool // done is closed; the source may still be running
 	tok      Token
 	err      error
 }
 
-// Cache wraps source so that a read costs one atomic load. A token is served as
-// fresh until RefreshAfter, then still served while one refresh runs behind it,
-// until MaxStale. One refresh runs at a time; it has a context and a time limit of
-// its own, so that no caller's cancellation fails another's read. Failed
-// refreshes are retried with backoff, from 1 second to 1 minute, however many
-// reads there are. A source that panics has failed, like one that returns an
-// error; one that ignores its context is left alone until it returns.
+// Cache wraps source so that a read costs one atomic load.
 //
-// A cache needs no closing and has no goroutine but a running refresh; see
-// [CachedSource.Run]. Nil sources and impossible options are errors.
+// Until RefreshAfter, reads return the cached token. After that, and until
+// MaxStale, reads still return it while one refresh runs in the background. The
+// cache runs one refresh at a time. The refresh has its own context and time
+// limit, so a caller who cancels fails no other read.
+//
+// After a failed refresh the cache waits 1 to 2 seconds before the next try.
+// The pause doubles with each failure, up to 1 minute, however many reads come.
+// A source that panics counts as one that returned an error. When a source
+// ignores its context, the cache stops waiting and starts no other refresh
+// until it returns.
+//
+// A cache needs no closing. It has no goroutine but a running refresh and
+// [CachedSource.Run]. A nil source and impossible options are errors.
 func Cache(source TokenSource, options CacheOptions) (*CachedSource, error) {
 	if isNil(source) {
 		return nil, errors.New("tokensource: Cache needs a source, got nil")
@@ -120,9 +128,9 @@ func Cache(source TokenSource, options CacheOptions) (*CachedSource, error) {
 	return &CachedSource{source: source, options: options}, nil
 }
 
-// Token returns the cached token, or fetches it. Only a caller that has to wait
-// looks at ctx. While there is no token and the next try is not due it returns
-// the last failure at once.
+// Token returns the cached token, or fetches one. ctx ends only the wait of
+// this caller. While the cache has no token and must wait before its next try,
+// Token returns the last failure at once.
 func (c *CachedSource) Token(ctx context.Context) (Token, error) {
 	if p := c.fast.Load(); p != nil {
 		return Token{p: p}, nil
@@ -130,7 +138,8 @@ func (c *CachedSource) Token(ctx context.Context) (Token, error) {
 	return c.slow(ctx, true)
 }
 
-// slow is a read by a caller, or by Run, whom it serves nothing.
+// slow is a read under the lock. Run calls it with caller false: that read
+// starts a due refresh, but does not count as a token served.
 func (c *CachedSource) slow(ctx context.Context, caller bool) (Token, error) {
 	c.mu.Lock()
 	now := time.Now()
@@ -177,13 +186,13 @@ func (c *CachedSource) slow(ctx context.Context, caller bool) (Token, error) {
 	}
 }
 
-// gaveUp is the error of a caller who stopped waiting.
+// gaveUp returns the error for a caller whose context ended.
 func (c *CachedSource) gaveUp(ctx context.Context) error {
 	return NewError(name(c.source), ErrUnavailable, "gave up waiting: "+ctx.Err().Error(), ctx.Err())
 }
 
-// live reports whether there is a token to serve. The wall clock counts, if
-// asked for.
+// live reports whether the cache may serve its token. It compares the expiry
+// with the wall clock only if ReadClock is set.
 func (c *CachedSource) live(now time.Time) bool {
 	if c.current.IsZero() || !now.Before(c.end) {
 		return false
@@ -192,8 +201,9 @@ func (c *CachedSource) live(now time.Time) bool {
 	return !c.options.ReadClock || expiry.IsZero() || now.Round(0).Before(expiry.Round(0))
 }
 
-// publish sets what the next reads see, and the timer for when that ends. The
-// timer holds the cache weakly, so that it doesn't keep it alive.
+// publish sets the token that the next reads see. It also sets the timer for
+// the time at which that changes. The timer holds the cache weakly, so that the
+// garbage collector can free an unused cache.
 func (c *CachedSource) publish(now time.Time) {
 	if c.timer != nil {
 		c.timer.Stop()
@@ -204,7 +214,7 @@ func (c *CachedSource) publish(now time.Time) {
 		return
 	}
 	waiting := now.Before(c.due)
-	told := c.stale || !c.aged // else the next read comes by, to report it
+	told := c.stale || !c.aged // if false, the next read must report EventServedStale
 	if (waiting || c.call != nil) && told && !c.options.ReadClock {
 		c.fast.Store(c.current.p)
 	} else {
@@ -224,18 +234,21 @@ func (c *CachedSource) publish(now time.Time) {
 	})
 }
 
-// start begins a refresh. While it runs, a token that is there is served fast.
+// start begins a refresh. Reads meanwhile return the current token, if there is
+// one.
 func (c *CachedSource) start(now time.Time) {
 	c.call = &call{done: make(chan struct{})}
 	c.publish(now)
 	go c.refresh(c.call)
 }
 
-// refresh asks the source once and settles the call, whatever the source does.
+// refresh asks the source once and settles the call. It does so even if the
+// source panics, ends its goroutine or ignores its context.
 func (c *CachedSource) refresh(call *call) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.options.RefreshTimeout)
 	defer cancel()
-	// A source that ignores its context must not hold up the waiters too.
+	// At the time limit the waiting callers get an error, even if the source
+	// ignores its context.
 	stop := context.AfterFunc(ctx, func() {
 		message := fmt.Sprintf("no answer within %v", c.options.RefreshTimeout)
 		c.settle(call, Token{}, NewError(name(c.source), ErrUnavailable, message, ctx.Err()), false)
@@ -243,7 +256,8 @@ func (c *CachedSource) refresh(call *call) {
 	defer stop()
 	tok, err := Token{}, error(NewError(name(c.source), ErrInvalid, "the source ended its goroutine", nil))
 	defer func() {
-		// No caller could recover this panic: it would end the program.
+		// A panic in this goroutine would end the program, because no caller
+		// could recover it.
 		if v := recover(); v != nil {
 			cause, _ := v.(error)
 			message := fmt.Sprintf("the source panicked with a %T at %s", v, panicSite())
@@ -255,7 +269,8 @@ func (c *CachedSource) refresh(call *call) {
 	tok, err = checked(c.source, tok, err)
 }
 
-// panicSite finds where the panic began that a deferred function recovered.
+// panicSite returns the file and line at which the recovered panic began. A
+// deferred function calls it.
 func panicSite() string {
 	pcs := make([]uintptr, 32)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
@@ -270,9 +285,10 @@ func panicSite() string {
 	}
 }
 
-// settle takes in an answer and wakes those who wait for it. It is called when
-// the source has returned, and maybe once before, when its time was over; the
-// waiters go with the first, but a success counts also when it comes late.
+// settle stores the result of a refresh and wakes its waiters. refresh calls it
+// when the source has returned, and before that if the time limit passed. The
+// waiters get the result of the first call. A token that comes late still
+// enters the cache.
 func (c *CachedSource) settle(call *call, tok Token, err error, returned bool) {
 	c.mu.Lock()
 	now := time.Now()
@@ -299,7 +315,7 @@ func (c *CachedSource) settle(call *call, tok Token, err error, returned bool) {
 	c.emit(events...)
 }
 
-// accept takes in a token that the source returned.
+// accept stores a token that the source returned. It refuses an expired one.
 func (c *CachedSource) accept(now time.Time, tok Token) error {
 	expiry := tok.Metadata().Expiry
 	if !expiry.IsZero() && !now.Before(expiry) {
@@ -312,9 +328,10 @@ func (c *CachedSource) accept(now time.Time, tok Token) error {
 		c.end = expiry
 	}
 	if c.isRejected(now) {
-		// Served, since there is no better. A rotation that is under way soon
-		// brings another, for which requests wait: only after that is the
-		// source asked less and less often.
+		// The cache serves a rejected token, because it has no better one. A
+		// rotation may be under way, and requests wait for its token. So the
+		// cache keeps asking at a quick pace first, and slows down after
+		// rotationWait.
 		if now.Before(c.until.Add(rotationWait - rejectedFor)) {
 			c.pace = 0
 		}
@@ -324,15 +341,15 @@ func (c *CachedSource) accept(now time.Time, tok Token) error {
 	c.rejected, c.pace = Token{}, 0
 	c.due = now.Add(jitter(c.options.RefreshAfter))
 	if !c.due.Before(c.end) {
-		// A token that ends sooner is replaced before, at two thirds of its
-		// life. The floor keeps a source that can't renew it from being
-		// asked ever faster.
+		// The token ends before its refresh is due. Refresh it at two thirds of
+		// its life. The floor limits the rate for a source that can't renew the
+		// token.
 		c.due = now.Add(max(jitter(c.end.Sub(now)*2/3), minBackoff))
 	}
 	return nil
 }
 
-// fail takes in a failure and returns its event.
+// fail stores a failure and returns its event.
 func (c *CachedSource) fail(now time.Time, err error) Event {
 	if c.err == nil {
 		c.since = now
@@ -345,31 +362,34 @@ func (c *CachedSource) fail(now time.Time, err error) Event {
 	return e
 }
 
-// slowDown puts off the next refresh: by 1 to 2 s, 2 to 4 s, 4 to 8 s, up to 30
-// to 60 s. The spread is wide, so that the members of a fleet which failed
-// together don't come back together.
+// slowDown postpones the next refresh by 1 to 2 s, then by 2 to 4 s, and so on
+// up to 30 to 60 s. The ranges are wide, so that machines which failed together
+// don't try again together.
 func (c *CachedSource) slowDown(now time.Time) {
 	pause := min(minBackoff<<min(c.pace, 6), maxBackoff/2)
 	c.due = now.Add(pause + rand.N(pause))
 	c.pace++
 }
 
-// jitter returns d, 20% up or down.
+// jitter returns a random duration within 20% of d.
 func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
 }
 
-// isRejected reports whether the current token got a 401.
+// isRejected reports whether the API answered 401 to the current token, less
+// than rejectedFor ago.
 func (c *CachedSource) isRejected(now time.Time) bool {
 	return !c.rejected.IsZero() && now.Before(c.until) && c.rejected.Equal(c.current)
 }
 
-// Invalidate says that the API answered 401 to tok. Only if it is the cached
-// token is it dropped, so that a late answer can't evict a newer one; the next
-// read fetches. If the source returns the same token again it is served, Status
-// says that it is rejected, and the source is asked again: each 1 to 2 seconds
-// for 10 seconds, since a rotation may be under way, then with backoff. The
-// wrapped source is told in any case.
+// Invalidate tells the cache that the API answered 401 to tok. The cache drops
+// its token only if it equals tok, so a late 401 can't drop a newer token. The
+// next read fetches again. Invalidate also tells the wrapped source.
+//
+// If the source returns the same token again, the cache serves it, and
+// [Status].Rejected is true. The cache then asks the source every 1 to 2
+// seconds for 10 seconds, because a rotation may be under way. After that it
+// asks with backoff.
 func (c *CachedSource) Invalidate(tok Token) {
 	if tok.IsZero() {
 		return
@@ -389,7 +409,7 @@ func (c *CachedSource) Invalidate(tok Token) {
 	c.emit(event)
 }
 
-// fetchedEvents are the events of a token that was just accepted.
+// fetchedEvents returns the events for a token that was just accepted.
 func (c *CachedSource) fetchedEvents() []Event {
 	events := []Event{c.event(EventFetched, c.current)}
 	previous := c.previous
@@ -405,7 +425,7 @@ func (c *CachedSource) fetchedEvents() []Event {
 func (c *CachedSource) event(kind EventKind, tok Token) Event {
 	e := Event{Kind: kind, Source: name(c.source)}
 	if !tok.IsZero() {
-		// A chain's token tells which of its sources it is from.
+		// The token of a chain names the source inside the chain.
 		e.Source = cmp.Or(tok.Metadata().Origin, e.Source)
 		e.Fingerprint, e.Version = tok.Fingerprint(), tok.Metadata().Version
 		e.Age = time.Since(c.fetched)
@@ -422,16 +442,16 @@ func (c *CachedSource) emit(events ...Event) {
 	}
 }
 
-// String spells the wrapped source.
+// String returns the spelling of the wrapped source.
 func (c *CachedSource) String() string { return name(c.source) }
 
-// Format writes what String returns, for every verb: fmt would read what other
-// goroutines write.
+// Format writes the result of String for every verb. Without it fmt would read
+// fields while other goroutines write them.
 func (c *CachedSource) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
-// Run keeps the token warm until ctx ends, whose error it returns, and runs the
-// wrapped source if that is a [Runner]. Without it the first read after a quiet
-// time is served the older token.
+// Run refreshes the token when it is due, until ctx ends, and returns the error
+// of ctx. It also runs the wrapped source if that is a [Runner]. Without Run,
+// the first read after a quiet time returns the older token.
 func (c *CachedSource) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -450,7 +470,8 @@ func (c *CachedSource) Run(ctx context.Context) error {
 	}
 }
 
-// untilDue is the time to the next refresh. While one runs, it is a backoff.
+// untilDue returns the time to the next refresh, or minBackoff while a refresh
+// runs.
 func (c *CachedSource) untilDue() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -460,29 +481,32 @@ func (c *CachedSource) untilDue() time.Duration {
 	return max(time.Until(c.due), time.Millisecond)
 }
 
-// Status is the state of a [CachedSource], enough for a readiness probe.
+// Status describes a [CachedSource], for readiness probes.
 type Status struct {
-	// Ready says that a read would return a token at once.
+	// Ready is true if a read would return a token at once.
 	Ready bool
-	// Fingerprint, Origin and Version name the cached token, if any.
+	// Fingerprint, Origin and Version describe the cached token, if there is
+	// one.
 	Fingerprint, Origin, Version string
-	// Fetched is when the last successful refresh ended; zero if none did.
+	// Fetched is the time of the last successful refresh; zero before the
+	// first.
 	Fetched time.Time
 	// Age is the time since Fetched; zero if there is no token.
 	Age time.Duration
-	// Stale says that the token is past RefreshAfter or failing to refresh.
+	// Stale is true if the token's refresh is due or failing, or if Rejected is
+	// true.
 	Stale bool
-	// Rejected says that the API answered 401 to the token and that the
-	// source still returns it.
+	// Rejected is true if the API answered 401 to the token and the source
+	// returned the same token again.
 	Rejected bool
-	// Failures counts the failed refreshes since the last good one,
-	// FailingSince is when the first of them ended, Err is the last.
+	// Failures counts the failed refreshes since the last success. FailingSince
+	// is the time of the first of them, and Err is the last failure.
 	Failures     int
 	FailingSince time.Time
 	Err          error
 }
 
-// Status returns the state of the cache. It doesn't fetch.
+// Status returns the state of the cache. It never fetches.
 func (c *CachedSource) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -499,7 +523,7 @@ func (c *CachedSource) Status() Status {
 	return s
 }
 
-// failing is the last error, for a caller who comes between two tries.
+// failing wraps the last failure for a caller who comes between two tries.
 type failing struct {
 	err   error
 	since time.Time

@@ -12,32 +12,34 @@ import (
 	"time"
 )
 
-// rejectedFor is how long a rejected token is passed over. It ends, so that an
-// error of the API doesn't disable a good token for ever.
+// rejectedFor bounds how long a rejected token counts as rejected. The bound
+// keeps one wrong 401 of the API from disabling a good token for ever.
 const rejectedFor = 5 * time.Minute
 
 // ChainSource asks several sources in order; see [Chain]. It is safe for
 // concurrent use.
 type ChainSource struct {
 	sources []TokenSource
-	kinds   []error // fall through to the next source
+	kinds   []error // kinds of failure that lead to the next source
 
 	mu   sync.Mutex
-	last []attempt // of each source
+	last []attempt // one entry for each source
 }
 
-// attempt is what a chain remembers of one source.
+// attempt holds the state that a chain keeps for one source.
 type attempt struct {
 	returned Token
-	rejected Token // zero, or the token that got a 401
+	rejected Token // the token that got a 401, or zero
 	until    time.Time
 }
 
-// Chain returns a source that asks the given ones in order and returns the first
-// token. Only [ErrNotFound] leads to the next source: a store that is down or
-// denies access must not quietly lead to using another token. See
-// [ChainSource.FallThrough]. A nil source, or none, is an error. When no source
-// has a token the error is a *[ChainError].
+// Chain returns a source that asks the given sources in order and returns the
+// first token. Only [ErrNotFound] leads to the next source. Other failures,
+// such as an outage or a denial, stop the chain, because it must not quietly
+// use another token. [ChainSource.FallThrough] adds kinds that lead on.
+//
+// If no source supplies a token, Token returns a *[ChainError]. Chain itself
+// returns an error for a nil source and for an empty list.
 func Chain(sources ...TokenSource) (*ChainSource, error) {
 	if len(sources) == 0 {
 		return nil, errors.New("tokensource: Chain needs at least one source")
@@ -54,7 +56,8 @@ func newChain(sources []TokenSource, kinds []error) *ChainSource {
 	return &ChainSource{sources: sources, kinds: kinds, last: make([]attempt, len(sources))}
 }
 
-// isNil also finds the typed nil, which would panic at its first use.
+// isNil reports whether s is nil or holds a nil pointer, function or the like.
+// A typed nil would panic at its first use.
 func isNil(s TokenSource) bool {
 	if s == nil {
 		return true
@@ -66,16 +69,19 @@ func isNil(s TokenSource) bool {
 	return false
 }
 
-// FallThrough returns a chain of the same sources in which errors of these
-// kinds, too, lead to the next source. An outage with [ErrUnavailable] does so,
-// and with [ErrRejected] a token that the API refused, for five minutes at most
-// while its source still returns it. The error of a context that ended never
-// does. The returned chain has no memory of rejections.
+// FallThrough returns a chain of the same sources in which errors of the given
+// kinds, too, lead to the next source. The new chain has no memory of
+// rejections.
+//
+// With [ErrUnavailable], an outage of one source leads to the next. With
+// [ErrRejected], the chain skips a token that the API refused, while its source
+// still returns it, for five minutes at most. If every source has such a token,
+// the chain returns the first one. A context that ended always stops the chain.
 func (c *ChainSource) FallThrough(kinds ...error) *ChainSource {
 	return newChain(c.sources, slices.Concat(c.kinds, kinds))
 }
 
-// String spells the chain, its sources separated by commas.
+// String returns the spellings of the sources, separated by commas.
 func (c *ChainSource) String() string {
 	names := make([]string, len(c.sources))
 	for i, s := range c.sources {
@@ -84,11 +90,11 @@ func (c *ChainSource) String() string {
 	return strings.Join(names, ",")
 }
 
-// Format writes what String returns, for every verb: fmt would read what other
-// goroutines write.
+// Format writes the result of String for every verb. Without it fmt would read
+// fields while other goroutines write them.
 func (c *ChainSource) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
-// Token returns the first token that a source has.
+// Token returns the first token that a source supplies.
 func (c *ChainSource) Token(ctx context.Context) (Token, error) {
 	var skipped Token
 	var attempts []error
@@ -102,7 +108,7 @@ func (c *ChainSource) Token(ctx context.Context) (Token, error) {
 			if skipped.IsZero() {
 				skipped = tok
 			}
-			err = NewError(name(source), ErrRejected, "passed over, since the API refused this token", nil)
+			err = NewError(name(source), ErrRejected, "the chain skipped this token, because the API refused it", nil)
 		}
 		attempts = append(attempts, err)
 		if ended := ctx.Err(); ended != nil {
@@ -121,19 +127,21 @@ func (c *ChainSource) Token(ctx context.Context) (Token, error) {
 	if !skipped.IsZero() {
 		Emit(ctx, Event{
 			Kind: EventFellThrough, Source: c.String(), Fingerprint: skipped.Fingerprint(),
-			Detail: "no source has a token that the API didn't refuse; the first is used again",
+			Detail: "the API refused the token of every source that has one; the chain returns the first of them again",
 		})
 		return skipped, nil
 	}
 	return Token{}, &ChainError{Attempts: attempts}
 }
 
-// fallsThrough reports whether every failure that err is made of leads on.
+// fallsThrough reports whether every failure inside err may lead to the next
+// source.
 func (c *ChainSource) fallsThrough(err error) bool {
 	return !slices.ContainsFunc(kinds(err), func(kind error) bool { return !slices.Contains(c.kinds, kind) })
 }
 
-// skip notes what source i returned and reports whether to pass it over.
+// skip records the token of source i and reports whether the chain must skip
+// it.
 func (c *ChainSource) skip(i int, tok Token) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,8 +157,8 @@ func (c *ChainSource) skip(i int, tok Token) bool {
 	return true
 }
 
-// Invalidate passes tok on to all sources and, where the chain falls through on
-// [ErrRejected], passes it over from now on.
+// Invalidate passes tok on to all sources. If the chain falls through on
+// [ErrRejected], it skips tok from now on.
 func (c *ChainSource) Invalidate(tok Token) {
 	for _, s := range c.sources {
 		Invalidate(s, tok)
@@ -167,7 +175,8 @@ func (c *ChainSource) Invalidate(tok Token) {
 	}
 }
 
-// Run runs the sources that are Runners until ctx ends, and returns its error.
+// Run runs every source that is a [Runner] until ctx ends, and returns the
+// error of ctx.
 func (c *ChainSource) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, s := range c.sources {
@@ -180,8 +189,8 @@ func (c *ChainSource) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// ChainError says what each source of a chain answered, in order; the last one
-// is where the chain stopped. errors.Is and errors.As reach every attempt.
+// ChainError holds the error of each source that a chain asked, in order. The
+// chain stopped at the last one. errors.Is and errors.As reach every attempt.
 type ChainError struct {
 	Attempts []error
 }

@@ -8,17 +8,17 @@ import (
 	"unicode"
 )
 
-// The kinds of failure. Every error of a source matches one of them, or a
-// context error, by errors.Is.
+// The kinds of failure. errors.Is matches every error of a source with one of
+// them, or with a context error.
 var (
-	// ErrNotFound: nothing is there, or the source isn't configured.
+	// ErrNotFound: the store holds no token, or the source isn't configured.
 	ErrNotFound = errors.New("not found")
 	// ErrDenied: the store refused the credentials or the permission.
 	ErrDenied = errors.New("denied")
 	// ErrUnavailable: the store didn't answer; a retry may help.
 	ErrUnavailable = errors.New("unavailable")
-	// ErrInvalid: something is there, but no usable token, or the source is
-	// configured wrongly.
+	// ErrInvalid: the store holds no usable token, or the source is configured
+	// wrongly.
 	ErrInvalid = errors.New("invalid")
 	// ErrRejected: the API answered 401 to the token.
 	ErrRejected = errors.New("rejected by the API")
@@ -26,10 +26,12 @@ var (
 	ErrConflict = errors.New("conflict")
 )
 
-// Error is the failure of one source. Its text holds no secret, no answer's
-// body and no URL's query. The cause, such as an SDK's own error, is reached
-// by errors.Is and errors.As; it is kept from errors.Unwrap, so that nothing
-// that walks and prints a chain of errors prints it.
+// Error is the failure of one source. Its text holds no secret, no body of an
+// answer and no query of a URL.
+//
+// The cause may be the error of an SDK. errors.Is and errors.As reach it.
+// errors.Unwrap doesn't, so that code which prints a chain of errors never
+// prints the cause.
 type Error struct {
 	// Source spells the source, such as "env:PACKAGECLOUD_TOKEN".
 	Source string
@@ -38,11 +40,12 @@ type Error struct {
 	// Message says what happened and what to do next.
 	Message string
 
-	cause func() error // a closure, so that %#v can't reach in
+	cause func() error // a closure hides the cause from %#v
 }
 
-// NewError makes the error of a source. The message must be safe to print; the
-// cause needn't be, and may be nil. A nil kind counts as [ErrUnavailable].
+// NewError returns the error of a source. The message must be safe to print.
+// The cause may hold secrets, and may be nil. A nil kind counts as
+// [ErrUnavailable].
 func NewError(source string, kind error, message string, cause error) *Error {
 	if kind == nil {
 		kind = ErrUnavailable
@@ -54,7 +57,8 @@ func NewError(source string, kind error, message string, cause error) *Error {
 	return e
 }
 
-// Error returns "source: kind: message", leaving out what is empty.
+// Error returns "source: kind: message" without the empty parts. Unprintable
+// characters become spaces.
 func (e *Error) Error() string {
 	var parts []string
 	if e.Source != "" {
@@ -66,7 +70,7 @@ func (e *Error) Error() string {
 	if e.Message != "" {
 		parts = append(parts, e.Message)
 	}
-	// A name may hold what would forge a line of a log.
+	// A name may hold line breaks, which would forge a line of a log.
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
@@ -75,7 +79,7 @@ func (e *Error) Error() string {
 	}, strings.Join(parts, ": "))
 }
 
-// Is reports whether target is the kind of e, or matches its cause.
+// Is reports whether target is the kind of e or matches the cause of e.
 func (e *Error) Is(target error) bool {
 	return target == e.Kind || e.cause != nil && errors.Is(e.cause(), target)
 }
@@ -85,15 +89,15 @@ func (e *Error) As(target any) bool {
 	return e.cause != nil && errors.As(e.cause(), target)
 }
 
-// safe returns err as it may be printed: unchanged if this package made it, else
-// with its text withheld.
+// safe returns err if this package made it. Otherwise it returns an *Error that
+// withholds the text of err.
 func safe(source TokenSource, err error) error {
 	switch e := err.(type) {
 	case *Error:
 		if e != nil {
 			return e
 		}
-		return NewError(name(source), ErrInvalid, "it returned a nil *Error as its error", nil)
+		return NewError(name(source), ErrInvalid, "the source returned a nil *Error as its error; it must return nil or a real error", nil)
 	case *ChainError, *failing:
 		return e
 	}
@@ -101,14 +105,16 @@ func safe(source TokenSource, err error) error {
 		return NewError(name(source), ErrUnavailable, err.Error(), err)
 	}
 	if e, ok := inner(err); ok {
-		// Text that was wrapped around one of ours goes, ours stays.
+		// Drop the text that somebody wrapped around our error, and keep our
+		// text.
 		return NewError(e.Source, e.Kind, e.Message, err)
 	}
-	message := fmt.Sprintf("it failed with a %T, whose text is withheld because it may hold a secret; errors.As reaches it", err)
+	message := fmt.Sprintf("the source failed with a %T; its text is withheld because it may hold a secret; use errors.As to read it", err)
 	return NewError(name(source), kindOf(err), message, err)
 }
 
-// inner finds an *Error that err is wrapped around and nothing else.
+// inner returns the *Error inside err if err wraps one error only, at each
+// level.
 func inner(err error) (*Error, bool) {
 	for err != nil {
 		if e, ok := err.(*Error); ok {
@@ -119,8 +125,8 @@ func inner(err error) (*Error, bool) {
 	return nil, false
 }
 
-// kinds returns the kind of every failure that err is made of; ErrUnavailable
-// where nothing is known.
+// kinds returns the kind of every failure inside err. An unknown failure has
+// the kind ErrUnavailable.
 func kinds(err error) []error {
 	switch e := err.(type) {
 	case *Error:
@@ -148,8 +154,8 @@ func kinds(err error) []error {
 	return []error{ErrUnavailable}
 }
 
-// kindOf returns the kind to give to err as a whole. What wasn't found says
-// little beside another failure.
+// kindOf returns one kind for err as a whole. ErrNotFound counts only if all
+// failures are of that kind.
 func kindOf(err error) error {
 	for _, kind := range kinds(err) {
 		if kind != ErrNotFound {

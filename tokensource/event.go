@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// EventKind says what happened.
+// EventKind is the kind of an event.
 type EventKind string
 
-// What a source reports.
+// The kinds of events that sources report.
 const (
-	EventFetched       EventKind = "fetched"        // a refresh brought a token
-	EventServedStale   EventKind = "served stale"   // a token past RefreshAfter is served
+	EventFetched       EventKind = "fetched"        // a refresh returned a token
+	EventServedStale   EventKind = "served stale"   // a read returned a token past RefreshAfter
 	EventRefreshFailed EventKind = "refresh failed" // Err says why
 	EventInvalidated   EventKind = "invalidated"    // the API refused the token
-	EventRotated       EventKind = "rotated"        // the source has another token than before
+	EventRotated       EventKind = "rotated"        // the source returned another token than before
 	EventFellThrough   EventKind = "fell through"   // a chain went on to its next source; Err says why
 	EventExposed       EventKind = "exposed"        // others on the machine can read the token's file
 )
@@ -23,22 +23,22 @@ const (
 // Event is one thing that happened to a source. It holds no secret.
 type Event struct {
 	Kind EventKind
-	// Source spells where the token comes from or, on a failure, which
-	// source failed.
+	// Source is the origin of the token or, on a failure, the source that
+	// failed.
 	Source string
-	// Fingerprint and Version name the token, if there is one.
+	// Fingerprint and Version describe the token, if there is one.
 	Fingerprint, Version string
 	// Previous is the fingerprint of the token before a rotation.
 	Previous string
 	// Age is the time since the token was fetched.
 	Age time.Duration
-	// Detail says more, in words.
+	// Detail describes the event further, in words.
 	Detail string
 	// Err is set on failures.
 	Err error
 }
 
-// LogValue returns the fields that are set, as a group.
+// LogValue returns a group of the fields that are set.
 func (e Event) LogValue() slog.Value {
 	attrs := make([]slog.Attr, 0, 8)
 	text := func(key, value string) {
@@ -61,8 +61,9 @@ func (e Event) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// LogEvents returns a hook that writes events to logger: failures, rejected and
-// exposed tokens as warnings, the rest at debug. A nil logger is slog.Default().
+// LogEvents returns a hook that writes events to logger. Failures, rejected
+// tokens and exposed tokens are warnings; other events have level debug. A nil
+// logger means slog.Default().
 func LogEvents(logger *slog.Logger) func(Event) {
 	if logger == nil {
 		logger = slog.Default()
@@ -79,15 +80,15 @@ func LogEvents(logger *slog.Logger) func(Event) {
 
 type hookKey struct{}
 
-// WithHook returns a context in which sources report their events to hook,
-// which must be safe for concurrent use and must not block. [Cache] does this
-// for the source that it wraps. A nil hook silences them.
+// WithHook returns a context in which sources report their events to hook. The
+// hook must be safe for concurrent use and must not block. A nil hook silences
+// the sources. [Cache] calls WithHook for the source that it wraps.
 func WithHook(ctx context.Context, hook func(Event)) context.Context {
 	return context.WithValue(ctx, hookKey{}, hook)
 }
 
-// Emit reports an event to the hook of ctx, if it has one. It is for authors of
-// sources.
+// Emit passes an event to the hook of ctx, if ctx has one. Authors of sources
+// call it.
 func Emit(ctx context.Context, e Event) {
 	if hook, _ := ctx.Value(hookKey{}).(func(Event)); hook != nil {
 		hook(e)

@@ -17,7 +17,7 @@ func myStore(context.Context) (tokensource.Token, error) {
 	return tokensource.NewToken(os.Getenv("MY_STORE_TOKEN"), tokensource.Metadata{Origin: "mystore:packagecloud"})
 }
 
-// A chain behind a cache: the usual way for a service to hold its token.
+// A service usually holds its token in a chain behind a cache.
 func Example() {
 	os.Setenv("MY_STORE_TOKEN", "0123456789abcdef")
 	none := tokensource.Func(func(context.Context) (tokensource.Token, error) {
@@ -44,8 +44,8 @@ func Example() {
 	// mystore:packagecloud 9f9f5111f7b2 [redacted]
 }
 
-// A source of one's own is a function that returns a token or says what kind of
-// failure there is.
+// A program can bring its own source: a function that returns a token, or an
+// error with the kind of failure.
 func ExampleFunc() {
 	source := tokensource.Func(func(ctx context.Context) (tokensource.Token, error) {
 		b, err := os.ReadFile("/no/such/file")
@@ -65,7 +65,7 @@ func ExampleFunc() {
 	// true true
 }
 
-// Whatever prints a token shows that there is one, and no more.
+// Printing or encoding a token writes "[redacted]".
 func ExampleToken() {
 	tok, err := tokensource.NewToken("0123456789abcdef\n", tokensource.Metadata{Origin: "example"})
 	if err != nil {
@@ -81,7 +81,8 @@ func ExampleToken() {
 	// 16
 }
 
-// A malformed secret gets an error that says what to do and doesn't show it.
+// A malformed secret gives an error that says what to do. The error doesn't
+// show the secret.
 func ExampleNewToken() {
 	_, err := tokensource.NewToken("packagecloud:0123456789abcdef", tokensource.Metadata{Origin: "file:/etc/packagecloud/token"})
 	fmt.Println(err)

@@ -15,48 +15,56 @@ import (
 const (
 	redacted = "[redacted]"
 
-	// maxLen is far above any token (48 bytes today) and below what servers
-	// take in a header, so that a wrong file fails here and not there.
+	// maxLen is far above the length of any token (48 bytes today). It is below
+	// the limit that servers set for a header, so a wrong file fails here
+	// first.
 	maxLen = 4096
 )
 
-// Token is a secret and where it came from. It is immutable, one pointer wide
-// and safe for concurrent use. Nothing prints the secret: every verb of fmt, slog
-// and the standard library's encoders give "[redacted]", and decoding into a
-// Token is an error. The zero Token holds no secret.
+// Token is a secret with its metadata. It is immutable, one pointer wide and
+// safe for concurrent use. The zero Token holds no secret.
 //
-// Tokens don't compare with ==; see [Token.Equal].
+// Nothing prints the secret. Every verb of fmt, slog and the encoders of the
+// standard library write "[redacted]". Decoding into a Token is an error.
+//
+// The operator == does not compile for tokens; use [Token.Equal].
 type Token struct {
 	_ [0]func() // makes == a compile error
 	p *token
 }
 
-// token is what a Token points to. The secret sits in a closure, where even
-// code that walks values by reflection can't follow.
+// token holds the data of a Token. The secret sits in a closure, because
+// reflection can't read the variables of a closure.
 type token struct {
 	reveal func() string
 	Metadata
 }
 
-// Metadata is what is known of a token besides its secret. None of it is
-// secret. All fields may be zero.
+// Metadata describes a token. None of its fields is secret, and all may be
+// zero.
 type Metadata struct {
 	// Origin spells the source, such as "env:PACKAGECLOUD_TOKEN".
 	Origin string
 	// Version is the store's name for this value of the token.
 	Version string
-	// Expiry is when the token ends; zero if that is not known.
+	// Expiry is the time at which the token ends. It is zero if the time is
+	// unknown.
 	Expiry time.Time
-	// BaseURL is the only server the token is for; empty if it doesn't say.
+	// BaseURL is the only server the token may be sent to. It is empty if the
+	// source names no server.
 	BaseURL string
 }
 
-// NewToken makes a token of a secret as it was read. One trailing LF or CRLF is
-// dropped. The rest must be printable ASCII without space and colon, because
-// the token is sent as the user name of Basic authentication (RFC 7617,
-// section 2). It must not stand in quotes, which a shell or a settings file would
-// have removed. The error, an *[Error] of kind [ErrInvalid], names the origin and
-// the flaw, but not the value.
+// NewToken makes a token of a secret as a source read it. NewToken drops one
+// trailing LF or CRLF.
+//
+// The rest must be printable ASCII without space or colon. It is sent as the
+// user name of Basic authentication (RFC 7617, section 2). It must not stand in
+// quotes: a shell or a settings file would have removed them. It may have at
+// most 4096 bytes.
+//
+// A malformed secret gives an *[Error] of kind [ErrInvalid]. The error names
+// the origin and the flaw, but never the value.
 func NewToken(secret string, meta Metadata) (Token, error) {
 	if s, ok := strings.CutSuffix(secret, "\n"); ok {
 		secret = strings.TrimSuffix(s, "\r")
@@ -64,8 +72,8 @@ func NewToken(secret string, meta Metadata) (Token, error) {
 	if flaw := flaw(secret); flaw != "" {
 		return Token{}, NewError(meta.Origin, ErrInvalid, "the token "+flaw, nil)
 	}
-	// The clone keeps a large file or answer that secret is a part of from
-	// living as long as the token does.
+	// secret may be part of a large file or answer. The clone lets that be
+	// freed while the token lives.
 	secret = strings.Clone(secret)
 	return Token{p: &token{reveal: func() string { return secret }, Metadata: meta}}, nil
 }
@@ -100,20 +108,21 @@ func flaw(s string) string {
 	return ""
 }
 
-// isUTF16 finds a byte order mark, or a zero in every other byte.
+// isUTF16 reports whether s has a UTF-16 byte order mark or a zero in every
+// other byte.
 func isUTF16(s string) bool {
 	if strings.HasPrefix(s, "\xff\xfe") || strings.HasPrefix(s, "\xfe\xff") {
 		return true
 	}
-	var other [2]bool // a byte other than zero, at even and at odd places
+	var other [2]bool // whether even and odd places have a byte other than zero
 	for i := range len(s) {
 		other[i%2] = other[i%2] || s[i] != 0
 	}
 	return len(s) > 1 && other[0] != other[1]
 }
 
-// Reveal returns the secret; the zero Token has "". It is the only way to it:
-// look for its callers to see where the secret goes.
+// Reveal returns the secret, or "" for the zero Token. No other function
+// returns it: search for callers of Reveal to see where the secret goes.
 func (t Token) Reveal() string {
 	if t.p == nil {
 		return ""
@@ -124,7 +133,7 @@ func (t Token) Reveal() string {
 // IsZero reports whether t holds no secret.
 func (t Token) IsZero() bool { return t.p == nil }
 
-// Metadata returns what is known of the token besides the secret.
+// Metadata returns the description of the token. It is zero for the zero Token.
 func (t Token) Metadata() Metadata {
 	if t.p == nil {
 		return Metadata{}
@@ -132,8 +141,8 @@ func (t Token) Metadata() Metadata {
 	return t.p.Metadata
 }
 
-// With returns a token of the same secret and other metadata. A zero Token
-// stays zero.
+// With returns a token with the same secret and the given metadata. A zero
+// Token stays zero.
 func (t Token) With(meta Metadata) Token {
 	if t.p == nil {
 		return t
@@ -141,16 +150,16 @@ func (t Token) With(meta Metadata) Token {
 	return Token{p: &token{reveal: t.p.reveal, Metadata: meta}}
 }
 
-// Equal reports whether both hold the same secret, in constant time. Two zero
-// tokens are equal. Metadata doesn't count.
+// Equal reports, in constant time, whether both tokens hold the same secret.
+// Two zero tokens are equal. Equal ignores metadata.
 func (t Token) Equal(u Token) bool {
 	a, b := sha256.Sum256([]byte(t.Reveal())), sha256.Sum256([]byte(u.Reveal()))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// Fingerprint names the token without telling it: the first 12 hexadecimal
-// digits of its SHA-256. It serves to see in logs which service uses which
-// token. The zero Token has "".
+// Fingerprint returns the first 12 hexadecimal digits of the secret's SHA-256,
+// or "" for the zero Token. It shows in logs which service uses which token,
+// without showing the token.
 func (t Token) Fingerprint() string {
 	if t.p == nil {
 		return ""
@@ -177,10 +186,10 @@ func (Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // MarshalJSON returns "[redacted]", quoted.
 func (Token) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// MarshalBinary returns "[redacted]", which is also what encoding/gob gets.
+// MarshalBinary returns "[redacted]". encoding/gob calls it.
 func (Token) MarshalBinary() ([]byte, error) { return []byte(redacted), nil }
 
-// UnmarshalText always fails: a token comes from a source, not from a document.
+// UnmarshalText always fails, because a token must come from a source.
 func (*Token) UnmarshalText([]byte) error { return errDecode }
 
 // UnmarshalJSON always fails; see [Token.UnmarshalText].

@@ -1,21 +1,51 @@
-// Package tokensource finds the API token of packagecloud.io where it really
-// lives, keeps it fresh, and keeps it out of sight.
+// Package tokensource supplies programs with the API token of packagecloud.io.
+// It reads the token from the store that holds it, keeps it fresh, and never
+// prints it.
 //
-// A [TokenSource] is one place a token can come from. The packages below
-// backends are such places; [Func] makes one of any function. [Chain] asks
-// several in order, and [Cache] makes any of them fast and robust: it refreshes
-// in the background, outlives outages, and follows rotation.
+//	chain, err := tokensource.Chain(env.New(), file.CLI())
+//	source, err := tokensource.Cache(chain, tokensource.CacheOptions{})
+//	tok, err := source.Token(ctx)
 //
-//	file:           what it holds
-//	tokensource.go  the interfaces, Func and Static
-//	token.go        Token, the secret that doesn't print
-//	error.go        Error and the kinds of failure
-//	chain.go        Chain
-//	cache.go        Cache
-//	event.go        what a source reports while it works
+// # Tokens
 //
-// A secret is readable only through [Token.Reveal]. No error, event or log line
-// of this package holds one.
+// A [TokenSource] is one place that a token can come from. The packages below
+// backends read environment variables, files, credential helpers and secret
+// stores. [Func] makes a source of any function, and [Static] holds a token for
+// tests.
+//
+// A [Token] is an immutable value. Only [Token.Reveal] returns the secret.
+// Every printer, logger and encoder of the standard library writes "[redacted]"
+// for it. [Token.Fingerprint] tells tokens apart in logs.
+//
+// # Chains
+//
+// [Chain] asks several sources in the order given and returns the first token.
+// The chain goes on to the next source only after [ErrNotFound]. Any other
+// failure ends the search, because a chain must not quietly use another token.
+// [ChainSource.FallThrough] lets other kinds of failure lead on, too.
+//
+// # Caching
+//
+// [Cache] wraps a source so that a read costs one atomic load. The cache
+// refreshes the token in the background and serves the last token while the
+// store is down. [CachedSource.Invalidate] makes it fetch a new token after the
+// API answered 401. [CachedSource.Run] keeps the token warm between reads, and
+// [CachedSource.Status] serves a readiness probe.
+//
+// # Errors
+//
+// A source returns an *[Error], which names the source and has one of five
+// kinds: [ErrNotFound], [ErrDenied], [ErrUnavailable], [ErrInvalid] or
+// [ErrRejected]. A sixth kind, [ErrConflict], is for a [Sink]. A chain returns
+// a *[ChainError], and errors.Is reaches every attempt in it. No error holds a
+// secret.
+//
+// # Events
+//
+// Sources report to a hook: refreshes, failures, rotations and the like. Set
+// CacheOptions.OnEvent, or call [WithHook] for a source without a cache.
+// [LogEvents] makes a hook that writes to a slog.Logger. No event holds a
+// secret.
 package tokensource
 
 import (
@@ -26,34 +56,36 @@ import (
 // TokenSource supplies the current packagecloud token.
 //
 // Token returns promptly when ctx ends. It is safe for concurrent use. It
-// returns a zero Token exactly when it returns an error; the error is, or
-// wraps, an *[Error], or is one of the context package's.
+// returns a zero Token exactly when it returns an error. The error is, or
+// wraps, an *[Error] or an error of the context package.
 //
-// A source should have a String method that spells it, without a secret: errors
-// and events name it so, and its tokens' Origin says the same.
+// A source should have a String method that spells it without a secret. Errors
+// and events name the source by that spelling, and its tokens have it as their
+// Origin.
 type TokenSource interface {
 	Token(ctx context.Context) (Token, error)
 }
 
-// Invalidator is implemented by sources that remember a token. Invalidate says
-// that the API answered 401 to it, so that the source asks its store again.
-// A source that holds another token meanwhile ignores the call.
+// Invalidator is a source that remembers a token. The caller of Invalidate says
+// that the API answered 401 to the token, so the source asks its store again. A
+// source that already holds another token ignores the call.
 type Invalidator interface {
 	Invalidate(Token)
 }
 
-// Runner is implemented by sources with work to do in the background, such as
-// renewing a lease. Run works until ctx ends and returns its error.
+// Runner is a source with background work, such as renewing a lease. Run works
+// until ctx ends and returns its error.
 type Runner interface {
 	Run(ctx context.Context) error
 }
 
-// Sink is a store that can be written, the other half of a rotation.
+// Sink is a store that can be written. A rotation stores the new token in it.
 //
-// Put stores next and returns it as the store now names it, with its version.
-// A store that can compare refuses with [ErrConflict] when its current token
-// isn't expected; a zero expected means that nothing is stored yet. A store that
-// can't compare ignores expected, and its documentation says so.
+// Put stores next. It returns the token with the origin and version that the
+// store gave it. A store that can compare returns [ErrConflict] when its
+// current token differs from expected. A zero expected means that the store
+// must be empty. A store that can't compare ignores expected, and its
+// documentation says so.
 type Sink interface {
 	TokenSource
 	Put(ctx context.Context, next, expected Token) (Token, error)
@@ -63,33 +95,37 @@ type Sink interface {
 // it has been verified.
 type Stager interface {
 	Sink
-	// Stage stores next beside the current token. ErrConflict says that
-	// another one is staged already.
+	// Stage stores next beside the current token. It returns ErrConflict when
+	// another token is staged already.
 	Stage(ctx context.Context, next Token) (Token, error)
-	// Staged returns the staged token, or ErrNotFound.
+	// Staged returns the staged token, or ErrNotFound when no token is staged.
 	Staged(ctx context.Context) (Token, error)
-	// Promote makes the staged token the current one, provided that it is
-	// still staged; ErrConflict says that it isn't.
+	// Promote makes the staged token the current one. It returns ErrConflict
+	// when the store no longer stages that token.
 	Promote(ctx context.Context, staged Token) error
-	// Discard forgets the staged token. None staged is no error.
+	// Discard forgets the staged token. It returns nil when no token is staged.
 	Discard(ctx context.Context, staged Token) error
 }
 
-// Invalidate passes tok on to source if it is an [Invalidator].
+// Invalidate calls the Invalidate method of source if it is an [Invalidator].
 func Invalidate(source TokenSource, tok Token) {
 	if inv, ok := source.(Invalidator); ok {
 		inv.Invalidate(tok)
 	}
 }
 
-// Func makes a source of a function, for stores that have no backend here.
+// Func makes a source of a function, for stores that have no backend here. It
+// is as safe for concurrent use as the function is. A nil Func returns an error
+// from every call.
+//
 // The function builds its tokens with [NewToken] and its errors with
-// [NewError]; the text of any other error is withheld, since nobody knows what
-// it holds, and errors.Is and errors.As still reach it. An error that wraps one
-// of the kinds, such as [ErrNotFound], counts as that kind. A nil Func is an
-// error at every call. It is as safe for concurrent use as the function is.
-// Errors call it "func": a store that deserves a name of its own wants a type
-// with a String method, which tokensourcetest.Run asks for too.
+// [NewError]. Func withholds the text of any other error, because that text may
+// hold a secret. errors.Is and errors.As still reach the withheld error. An
+// error that wraps one of the kinds, such as [ErrNotFound], counts as that
+// kind.
+//
+// Errors name the source "func". Give a store that needs a name of its own a
+// type with a String method. tokensourcetest.Run requires that method, too.
 type Func func(ctx context.Context) (Token, error)
 
 // Token calls the function.
@@ -104,9 +140,9 @@ func (f Func) Token(ctx context.Context) (Token, error) {
 // String returns "func".
 func (Func) String() string { return "func" }
 
-// Static is a source that always returns one token, for tests: a token written
-// into a program is what this library is there to end. A malformed secret is
-// the error of every Token call. It is safe for concurrent use.
+// Static returns a source that always returns the same token. It is for tests:
+// a program must not contain its token. When the secret is malformed, every
+// call of Token returns the error. The source is safe for concurrent use.
 func Static(secret string) TokenSource {
 	tok, err := NewToken(secret, Metadata{Origin: "static"})
 	return static{tok, err}
@@ -120,19 +156,20 @@ type static struct {
 func (s static) Token(context.Context) (Token, error) { return s.tok, s.err }
 func (static) String() string                         { return "static" }
 
-// checked holds a source's answer to the contract of TokenSource.
+// checked turns an answer that breaks the contract of TokenSource into an
+// error. It also replaces an error whose text may hold a secret.
 func checked(source TokenSource, tok Token, err error) (Token, error) {
 	if err != nil {
 		return Token{}, safe(source, err)
 	}
 	if tok.IsZero() {
-		return Token{}, NewError(name(source), ErrInvalid, "it returned no token and no error; it must return one of them", nil)
+		return Token{}, NewError(name(source), ErrInvalid, "the source returned neither a token nor an error; it must return one of them", nil)
 	}
 	return tok, nil
 }
 
-// name says in an error which source failed, by the method that backends have
-// for it or else by type.
+// name returns the spelling of the source for errors and events: the result of
+// its String method, or else its type.
 func name(source TokenSource) string {
 	if s, ok := source.(fmt.Stringer); ok {
 		return s.String()
