@@ -1,36 +1,74 @@
-// Package packagecloud is a client of the API of packagecloud.io, a host for
-// packages of many kinds, and of installations of its enterprise edition.
-//
-// A client is fed by a [tokensource.TokenSource], never by a string. It asks the
-// source at every request, sends the token to one server only, and when the
-// server refuses the token it asks the source for its successor and repeats the
-// request.
+// Package packagecloud is a client of the API of packagecloud.io, a host for deb,
+// rpm, npm, Python, gem, Maven, Helm and other packages. It also works with
+// installations of packagecloud:enterprise. API reference:
+// https://packagecloud.io/docs/api
 //
 //	client, err := packagecloud.New(source)
 //	repo := client.Repository("acme", "main")
 //	pkg, err := repo.Upload(ctx, packagecloud.File("demo_1.0_amd64.deb"),
 //		&packagecloud.UploadOptions{Distribution: "ubuntu/noble"})
 //	for pkg, err := range repo.Packages(ctx, nil) { ... }
-//	err = repo.DownloadFile(ctx, pkg, "demo.deb")
+//	err = repo.DownloadFile(ctx, pkg, "demo.deb", nil)
 //
-// An area of the API is a file here:
+// # Authentication
 //
-//	repositories.go   list and show repositories
-//	distributions.go  list distributions, resolve their names
-//	packages.go       show, versions
-//	change.go         delete, promote, create a repository; look what became of it
-//	list.go           list and search packages
-//	upload.go         upload: content.go, multipart.go, believe.go, resolve.go, exists.go
-//	download.go       download and verify: downloadfile.go, syncing.go
+// A [Client] takes a [tokensource.TokenSource], never a string. It asks the source
+// for the token at every request, and sends the token to one server only: the
+// scheme, host and port of the base URL. No redirect and no address in an answer
+// carries the token elsewhere.
 //
-// Below them, internal/exchange carries out one request: it authenticates, follows
-// redirects, ends a transfer that stalls, and redacts. request.go repeats requests,
-// page.go walks through pages, decode.go bounds and decodes answers, wire.go reads
-// odd values, error.go reads errors, and secret.go holds the URLs that must not be
-// printed.
+// When the server answers 401, the client invalidates the token that this request
+// carried, asks the source for another one, and repeats the request, body included.
+// If the server had accepted the refused token before, the client waits up to ten
+// seconds for its successor; see [WithRotationWait]. [Transport] offers the same
+// to programs with an HTTP client of their own. [Client.Check] asks whether the
+// server knows the token.
 //
-// Waiting is bounded by the caller's context alone, but a transfer that doesn't
-// move for a minute fails. API reference: https://packagecloud.io/docs/api
+// # Errors
+//
+// An answer that is no success is an *[Error]. It has the status, the server's
+// messages by field, and its kind: [ErrUnauthorized], [ErrNotFound], [ErrExists],
+// [ErrQuota], [ErrPaymentRequired] or [ErrInvalid], by errors.Is. A success in a
+// form that the API doesn't have is an error too.
+//
+// [ErrUnknownOutcome] means that the server may have carried out a change, and that
+// a look didn't tell. No text of an error or a log holds a token, the body of an
+// answer or the query of a URL.
+//
+// # Retries
+//
+// The client repeats what is safe to repeat after a 5xx, a broken connection or a
+// timeout, five times at most, and waits as long as the server asks by Retry-After.
+// [WithRetry] tunes that. The client repeats a change only if it knows that the
+// server has not carried it out. It doesn't repeat a request that met a spent quota.
+//
+// The caller's context is the only limit on the time of a call. A transfer that
+// doesn't move for a minute fails with [ErrStalled].
+//
+// # Uploads
+//
+// [Repository.Upload] streams a [Content] and reads it again when it has to be sent
+// again. It hashes what it sends, and compares the answer with that. If the answer
+// gets lost, Upload looks the package up before it sends the package again.
+// [UploadOptions] say what to do if the package exists: fail, skip or replace.
+//
+// # Downloads
+//
+// [Repository.Download] writes to a writer, [Repository.DownloadFile] to a file that
+// appears whole or not at all. Both verify the package's SHA-256 or SHA-512, and
+// resume after a cut. They refuse a package without a checksum unless the caller
+// allows it.
+//
+// # Lists
+//
+// Lists are iterators. A loop that ends without an error has had as many elements as
+// the server counts. A list that changed while it was read ends with
+// [ErrListChanged]: collect a list before you delete or promote what is in it.
+//
+// # Everything else
+//
+// [Client.Do] calls an endpoint that has no method here. Package packagecloudtest is
+// a server for tests.
 package packagecloud
 
 import (
