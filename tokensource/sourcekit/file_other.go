@@ -1,0 +1,5 @@
+//go:build !unix
+
+package sourcekit
+
+const openFlags = 0
