@@ -11,7 +11,7 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
-// fileSource is a store that a program brings itself.
+// fileSource is a source that the program itself brings.
 type fileSource string
 
 func (f fileSource) String() string { return "myfile:" + string(f) }
@@ -39,8 +39,7 @@ func TestFileSource(t *testing.T) {
 	})
 }
 
-// A test of a source of one's own is a call of Run in a function such as
-// TestFileSource.
+// Call Run in a test function, such as TestFileSource.
 func ExampleRun() {
 	_ = func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "token")
@@ -52,8 +51,8 @@ func ExampleRun() {
 	}
 }
 
-// The faults of a file: a store of its own says what the means of Run can't bring
-// about, and why the other rows don't apply.
+// StoredFaults covers the stored values of a file. The program adds the other
+// rows, or says why they don't apply.
 func ExampleRunFaults() {
 	_ = func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "token")
@@ -72,12 +71,12 @@ func ExampleRunFaults() {
 				}}
 			},
 			tokensourcetest.VersionMissing: tokensourcetest.NotApplicable("a file has no versions"),
-			// and so on, until no row fails for want of a word
+			// and so on, until every row has scenes or a reason
 		})
 	}
 }
 
-// A program's reaction to a rotation, tested without a store.
+// A program can test its reaction to a rotation without a store.
 func ExampleSource() {
 	source := tokensourcetest.NewSource("first")
 	before, _ := source.Token(context.Background())

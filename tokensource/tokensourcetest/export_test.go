@@ -1,4 +1,4 @@
 package tokensourcetest
 
-// Patience is how long a source may take.
+// Patience lets tests shorten the wait for a source.
 var Patience = &patience

@@ -16,82 +16,92 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// Fault is a row of the table that [RunFaults] goes through: something that goes
-// wrong in a store, or on the way to it.
+// Fault names a row of the table that [RunFaults] goes through. Each row is
+// something that goes wrong in a store, or on the way to it.
 type Fault string
 
-// The rows. Each says what happens, and what the source must make of it.
+// The rows. Each comment says what happens and how the source must answer.
 const (
-	// DownAtStart: nothing answers yet. ErrUnavailable; then the store comes up.
+	// DownAtStart: no server runs at the store's address yet. ErrUnavailable.
+	// Then the store comes up, and the source returns the token.
 	DownAtStart Fault = "DownAtStart"
-	// DownLater: the store answers and then goes down. ErrUnavailable, while
-	// a cache in front serves the token it has; then the store comes back.
+	// DownLater: the store goes down after a first read. ErrUnavailable, but a
+	// cache in front still serves its token. Then the store comes back.
 	DownLater Fault = "DownLater"
-	// Stalled: the store takes the request and doesn't answer. Callers whose
-	// contexts end return while it still doesn't; another one, who stays, has
-	// the token when it does.
+	// Stalled: the store accepts the request and doesn't answer. A caller whose
+	// context ends must return at once. A caller who stays must get the token
+	// when the store answers.
 	Stalled Fault = "Stalled"
-	// WrongCredentials: the store refuses the source's own. ErrDenied.
+	// WrongCredentials: the store refuses the credentials of the source.
+	// ErrDenied.
 	WrongCredentials Fault = "WrongCredentials"
-	// ExpiredCredentials: the source's own end after the first read. It gets
-	// new ones, and the token comes.
+	// ExpiredCredentials: the credentials of the source expire after the first
+	// read. The source gets new ones and returns the token.
 	ExpiredCredentials Fault = "ExpiredCredentials"
-	// Denied: good credentials without a right to the secret. ErrDenied.
+	// Denied: the credentials are good, but lack the right to read the secret.
+	// ErrDenied.
 	Denied Fault = "Denied"
-	// SecretMissing: there is no such secret. ErrNotFound; then it is made.
+	// SecretMissing: the secret doesn't exist. ErrNotFound. Then somebody
+	// creates it.
 	SecretMissing Fault = "SecretMissing"
-	// VersionMissing: the secret never had the version asked for. ErrNotFound.
+	// VersionMissing: the secret never had the requested version. ErrNotFound.
 	VersionMissing Fault = "VersionMissing"
-	// VersionDeleted: what is asked for was deleted, and the store remembers
-	// it. ErrInvalid, so that no chain passes it over.
+	// VersionDeleted: the requested version or secret was deleted, and the
+	// store remembers it. ErrInvalid, so that no chain goes on to its next
+	// source.
 	VersionDeleted Fault = "VersionDeleted"
-	// FieldMissing: the secret hasn't the field asked for. ErrInvalid.
+	// FieldMissing: the secret lacks the requested field. ErrInvalid.
 	FieldMissing Fault = "FieldMissing"
-	// NotJSON: a field is asked for, of something that has none. ErrInvalid.
+	// NotJSON: a field is requested, but the secret has no fields. ErrInvalid.
 	NotJSON Fault = "NotJSON"
-	// Binary: the value is no text. ErrInvalid.
+	// Binary: the value is not text. ErrInvalid.
 	Binary Fault = "Binary"
-	// TrailingNewline: a newline ends the value. The token comes without it.
+	// TrailingNewline: a newline ends the value. The source returns the token
+	// without it.
 	TrailingNewline Fault = "TrailingNewline"
-	// Empty: the value is "". ErrInvalid, or ErrNotFound where a store says
-	// so that it has none.
+	// Empty: the value is "". ErrInvalid, or ErrNotFound where an empty value
+	// means that the store has no secret.
 	Empty Fault = "Empty"
 	// Large: the value has 1 MiB. ErrInvalid.
 	Large Fault = "Large"
-	// OddNamed: the secret's name has characters that mean something in a
-	// path or a URL, see [OddNames]. The token comes.
+	// OddNamed: the name of the secret has characters with a meaning in a path
+	// or a URL; see [OddNames]. The source returns the token.
 	OddNamed Fault = "OddNamed"
-	// Rotated: there is another token at the second read. It comes.
+	// Rotated: the store holds another token at the second read. The source
+	// returns it.
 	Rotated Fault = "Rotated"
-	// Redirected: the answer leads to another host, which must not be asked
-	// anything. ErrUnavailable or ErrInvalid.
+	// Redirected: the answer redirects to another host. The source must send
+	// nothing there. ErrUnavailable or ErrInvalid.
 	Redirected Fault = "Redirected"
-	// UnknownCA: the server's certificate is of an unknown authority, and the
-	// error says so in these words. ErrUnavailable.
+	// UnknownCA: an unknown authority signed the server's certificate.
+	// ErrUnavailable, with "certificate" and "authority" in its text.
 	UnknownCA Fault = "UnknownCA"
-	// ExpiredCertificate: the server's certificate has expired, and the error
-	// says so. ErrUnavailable.
+	// ExpiredCertificate: the server's certificate has expired. ErrUnavailable,
+	// with "certificate" and "expired" in its text.
 	ExpiredCertificate Fault = "ExpiredCertificate"
-	// WrongHost: the server's certificate is for another host name, and the
-	// error says so. ErrUnavailable.
+	// WrongHost: the server's certificate is for another host. ErrUnavailable,
+	// with "certificate" and "name" in its text.
 	WrongHost Fault = "WrongHost"
-	// CutInHalf: the connection ends within the answer. ErrUnavailable.
+	// CutInHalf: the connection ends in the middle of the answer.
+	// ErrUnavailable.
 	CutInHalf Fault = "CutInHalf"
-	// ServerError: the answer is a 5xx. ErrUnavailable.
+	// ServerError: the status of the answer is 5xx. ErrUnavailable.
 	ServerError Fault = "ServerError"
-	// ForeignAnswer: a proxy or a portal answers in place of the store, with
-	// a page, with JSON of its own or with nothing. Any kind but ErrNotFound, at which a chain would go on.
+	// ForeignAnswer: a proxy or a portal answers instead of the store, with a
+	// page, with its own JSON or with nothing. Any kind but ErrNotFound,
+	// because a chain would go on after that.
 	ForeignAnswer Fault = "ForeignAnswer"
 )
 
-// row is what holds of a fault. No kind means that the token comes.
+// row describes how a source must answer to a fault. Without kinds the source
+// must return the token.
 type row struct {
 	fault  Fault
 	what   string
 	kinds  []error
-	breaks bool     // it happens after the first read
-	heals  bool     // it must be shown to end
-	says   []string // are in the error's text
+	breaks bool     // the fault begins after a first read
+	heals  bool     // the scene must end the fault
+	says   []string // the error's text must contain these
 }
 
 var table = []row{
@@ -102,15 +112,15 @@ var table = []row{
 	{fault: ExpiredCredentials, what: "credentials that expire", breaks: true},
 	{fault: Denied, what: "credentials without a right to the secret", kinds: denied},
 	{fault: SecretMissing, what: "a secret that isn't there", kinds: notFound, heals: true},
-	{fault: VersionMissing, what: "a version that never was", kinds: notFound},
+	{fault: VersionMissing, what: "a version that never existed", kinds: notFound},
 	{fault: VersionDeleted, what: "a version that was deleted", kinds: invalid},
 	{fault: FieldMissing, what: "a field that isn't there", kinds: invalid},
-	{fault: NotJSON, what: "a field of what has none", kinds: invalid},
-	{fault: Binary, what: "a value that is no text", kinds: invalid},
+	{fault: NotJSON, what: "a field of a value without fields", kinds: invalid},
+	{fault: Binary, what: "a value that is not text", kinds: invalid},
 	{fault: TrailingNewline, what: "a newline at the end"},
 	{fault: Empty, what: "an empty value", kinds: []error{tokensource.ErrInvalid, tokensource.ErrNotFound}},
 	{fault: Large, what: "a value of 1 MiB", kinds: invalid},
-	{fault: OddNamed, what: "a secret of an odd name"},
+	{fault: OddNamed, what: "a secret with an odd name"},
 	{fault: Rotated, what: "a token that is replaced between two reads", breaks: true},
 	{fault: Redirected, what: "a redirect to another host", kinds: []error{tokensource.ErrUnavailable, tokensource.ErrInvalid}, heals: true},
 	{fault: UnknownCA, what: "a certificate of an unknown authority", kinds: unavailable, heals: true, says: []string{"certificate", "authority"}},
@@ -130,59 +140,60 @@ var (
 
 // Scene is a fault that has been set up, and the source that meets it.
 type Scene struct {
-	// Name tells the scenes of a row apart. It may be empty if there is one.
+	// Name tells the scenes of a row apart. A single scene needs no name.
 	Name string
 	// Source meets the fault. Required.
 	Source tokensource.TokenSource
-	// Break brings the fault about, in the rows where it follows a first
-	// good read; what the source remembers of that is invalidated after it.
-	// Nil: the fault is there already.
+	// Break starts the fault, in rows where the fault follows a good first
+	// read. RunFaults then invalidates the token of that read. Nil means that
+	// the fault exists already.
 	Break func(t *testing.T)
-	// Heal ends the fault: the token must come then, from the same source.
-	// Required of the rows that say so, welcome in the others.
+	// Heal ends the fault; the same source must then return the token. Some
+	// rows require Heal, and the others may have it.
 	Heal func(t *testing.T)
-	// Waiting is received from when the stalled store holds a request.
-	// Required for [Stalled], where Heal has the store go on.
+	// Waiting delivers a value, or is closed, when the stalled store holds a
+	// request. Required for [Stalled], where Heal makes the store answer.
 	Waiting <-chan struct{}
-	// Want is the token that comes in the end. Empty: the row's secret.
+	// Want is the token that the source must return at the end. Empty means the
+	// secret of the row.
 	Want string
-	// Says must be in the error's text; empty asks for no words.
+	// Says is a part of the error's text. Empty means that any text will do.
 	Says string
-	// Canaries are secrets besides the token that must not show in
-	// anything: passwords, the store's own tokens, wrong ones too.
+	// Canaries are further secrets that nothing may show, such as passwords,
+	// the tokens of the store itself, and wrong credentials.
 	Canaries []string
 }
 
-// Faults says, row by row, how a backend comes into the fault: the function sets
-// up one scene or several, in which the store holds secret unless the fault is
-// that it doesn't. A row that can't be has [NotApplicable].
+// Faults sets up the rows for one backend. The function of a row returns one
+// scene or several. The store holds secret there, unless the fault is that it
+// doesn't. A backend uses [NotApplicable] for a row that can't happen to it.
 type Faults map[Fault]func(t *testing.T, secret string) []Scene
 
-// NotApplicable stands for a row that a backend can't come into, and says in a
-// sentence why. The row is skipped with these words.
+// NotApplicable skips a row that can't happen to a backend. why is a sentence
+// with the reason, which the test's log shows.
 func NotApplicable(why string) func(t *testing.T, secret string) []Scene {
 	return func(t *testing.T, _ string) []Scene {
 		if why == "" {
-			t.Fatal("NotApplicable needs to say why")
+			t.Fatal("NotApplicable needs a reason")
 		}
 		t.Skip("doesn't apply: " + why)
 		return nil
 	}
 }
 
-// RunFaults takes a source through the table of [Fault], each row in a subtest of
-// its own. What several faults say of a row is what the last of them says; a row
-// of which none says anything fails. In each scene
+// RunFaults tests a source against each [Fault], in subtests. When several of
+// the given Faults have the same row, the last one wins. A row that none of
+// them has fails. In each scene
 //
-//   - the error is of the row's kind, is a *tokensource.Error that names the
-//     source, and its text has three words at least and 1 KiB at most
-//   - the token comes where the row says so, and when the fault has ended
-//   - neither the error nor the token, the source and the events it reports
-//     show the token or a canary; nor do a chain and a cache around it, what
-//     they return and what they log
+//   - the error has the kind of the row and is a *tokensource.Error that names the
+//     source; its text has three words or more and at most 1 KiB
+//   - the source returns the token where the row says so, and when the fault has
+//     ended
+//   - the error, the token, the source and its events show neither the token nor a
+//     canary; nor do a chain and a cache around the source, in results and logs
 //
-// Give it [StoredFaults] and, for a store behind HTTP, [HTTPFaults], and what is
-// the store's own. Rows that need the real store are best run against it.
+// Pass [StoredFaults], [HTTPFaults] for a store behind HTTP, and the rows of
+// your own store. Play rows such as Denied against the real store.
 func RunFaults(t *testing.T, faults ...Faults) {
 	t.Helper()
 	all := Faults{}
@@ -191,7 +202,7 @@ func RunFaults(t *testing.T, faults ...Faults) {
 	}
 	for fault := range all {
 		if !slices.ContainsFunc(table, func(r row) bool { return r.fault == fault }) {
-			t.Errorf("there is no row %q in the table", fault)
+			t.Errorf("the table has no row %q; use one of the Fault constants", fault)
 		}
 	}
 	for _, r := range table {
@@ -201,12 +212,12 @@ func RunFaults(t *testing.T, faults ...Faults) {
 
 func (r row) run(t *testing.T, stage func(*testing.T, string) []Scene) {
 	if stage == nil {
-		t.Fatalf("neither a scene of %s is there, nor NotApplicable that says why it can't be", r.what)
+		t.Fatalf("no Faults has a row for %s; add its scenes, or NotApplicable with the reason", r.what)
 	}
 	secret := newSecret()
 	scenes := stage(t, secret)
 	if len(scenes) == 0 {
-		t.Fatalf("there is no scene of %s; if it can't be, NotApplicable says why", r.what)
+		t.Fatalf("the row for %s returned no scene; return one, or use NotApplicable with the reason", r.what)
 	}
 	for _, s := range scenes {
 		if len(scenes) == 1 && s.Name == "" {
@@ -222,11 +233,11 @@ func (r row) play(t *testing.T, s Scene, secret string) {
 	case s.Source == nil:
 		t.Fatal("the scene has no Source")
 	case r.breaks && s.Break == nil:
-		t.Fatalf("the scene needs Break: %s comes after a first read", r.what)
+		t.Fatalf("the scene needs Break: %s must follow a first read", r.what)
 	case r.heals && s.Heal == nil:
-		t.Fatalf("the scene needs Heal: it must be seen that the token comes after %s", r.what)
+		t.Fatalf("the scene needs Heal: the source must return the token after %s", r.what)
 	case r.fault == Stalled && s.Waiting == nil:
-		t.Fatal("the scene needs Waiting")
+		t.Fatal("the scene needs Waiting, which tells when the store holds a request")
 	}
 	if s.Want == "" {
 		s.Want = secret
@@ -269,7 +280,7 @@ func (r row) play(t *testing.T, s Scene, secret string) {
 }
 
 // wrapped reads the source as programs do, through a chain and a cache with a
-// debug logger, and looks at all that they show.
+// debug logger. It searches all their results and logs for secrets.
 func (b Backend) wrapped(t *testing.T, source tokensource.TokenSource, secrets ...string) {
 	t.Helper()
 	absent := tokensource.Func(func(context.Context) (tokensource.Token, error) {
@@ -296,7 +307,7 @@ func (b Backend) wrapped(t *testing.T, source tokensource.TokenSource, secrets .
 		cache.Invalidate(tok)
 		tok, err = cache.Token(t.Context())
 	}
-	// The cache's fields can't be looked at: its timer writes them.
+	// The search skips the fields of the cache, because its timer writes them.
 	shown := []any{tok, err, fmt.Sprintf("%v %+v %#v %d", cache, cache, cache, cache), chain, cache.Status()}
 	for _, e := range events.Events() {
 		shown = append(shown, e)
@@ -313,7 +324,7 @@ func (b Backend) wrapped(t *testing.T, source tokensource.TokenSource, secrets .
 	}
 }
 
-// check holds an error against the row.
+// check compares an error with the row.
 func (r row) check(t *testing.T, err error, s Scene) {
 	t.Helper()
 	if !slices.ContainsFunc(r.kinds, func(kind error) bool { return errors.Is(err, kind) }) {
@@ -326,11 +337,11 @@ func (r row) check(t *testing.T, err error, s Scene) {
 		}
 	}
 	if e, ok := errors.AsType[*tokensource.Error](err); ok && len(strings.Fields(e.Message)) < 3 {
-		t.Errorf("the error is %v, which doesn't say what to do", err)
+		t.Errorf("the error is %v, want a Message of three words or more that says what to do", err)
 	}
 }
 
-// outlive breaks the store behind a cache, which must go on serving its token.
+// outlive breaks the store behind a cache, which must still serve its token.
 func (r row) outlive(t *testing.T, b Backend, s Scene, secret string) {
 	failed := make(chan error, 1)
 	cache, err := tokensource.Cache(s.Source, tokensource.CacheOptions{
@@ -364,9 +375,10 @@ func (r row) outlive(t *testing.T, b Backend, s Scene, secret string) {
 	}
 }
 
-// leaveStalled has callers wait for a store that doesn't answer: one whose request
-// the store has, and two who come later. The first and one of the others leave,
-// and must be gone before the store goes on; the last then has the token.
+// leaveStalled lets three callers wait for a store that doesn't answer. The
+// store holds the request of the first; the other two come later. The first
+// caller and one of the others leave, and must return before the store answers.
+// The last caller must get the token when it answers.
 func leaveStalled(t *testing.T, b Backend, s Scene) {
 	type answer struct {
 		tok tokensource.Token
@@ -380,14 +392,14 @@ func leaveStalled(t *testing.T, b Backend, s Scene) {
 		}()
 		return got
 	}
-	wait := func(got <-chan answer, what string) answer {
+	wait := func(got <-chan answer, failure string) answer {
 		t.Helper()
 		select {
 		case a := <-got:
 			return a
 		case <-time.After(patience):
 			s.Heal(t)
-			t.Fatalf("%s within %v", what, patience)
+			t.Fatalf("%s within %v", failure, patience)
 			return answer{}
 		}
 	}
@@ -398,7 +410,7 @@ func leaveStalled(t *testing.T, b Backend, s Scene) {
 	case <-s.Waiting:
 	case <-time.After(patience):
 		s.Heal(t)
-		t.Fatalf("the stalled store was asked nothing within %v", patience)
+		t.Fatalf("no request reached the stalled store within %v", patience)
 	}
 	later, leaveLater := context.WithCancel(t.Context())
 	defer leaveLater()
@@ -407,9 +419,9 @@ func leaveStalled(t *testing.T, b Backend, s Scene) {
 	waits.await()
 	stayerWaits.await()
 	leave()
-	gone := []answer{wait(first, "the store is stalled, and the caller whose request it has did not return when its context ended")}
+	gone := []answer{wait(first, "the store is stalled, and the caller whose request it holds did not return after its context ended")}
 	leaveLater()
-	gone = append(gone, wait(second, "the store is stalled, and a caller who came later did not return when its context ended"))
+	gone = append(gone, wait(second, "the store is stalled, and a later caller did not return after its context ended"))
 	for _, a := range gone {
 		if !errors.Is(a.err, context.Canceled) || !a.tok.IsZero() {
 			t.Errorf("a caller that left got (%v, %v), want no token and an error that matches context.Canceled", a.tok, a.err)
@@ -425,15 +437,15 @@ func leaveStalled(t *testing.T, b Backend, s Scene) {
 	default:
 	}
 	s.Heal(t)
-	if a := wait(stays, "the store goes on, and the caller who stayed did not return"); a.err != nil {
+	if a := wait(stays, "the store has answered, and the caller who stayed did not return"); a.err != nil {
 		b.assertError(t, s.Source, a.err)
-		t.Errorf("the caller who stayed got %v when the store went on", a.err)
+		t.Errorf("the caller who stayed got %v after the store answered", a.err)
 	} else if a.tok.Reveal() != s.Want {
-		t.Error("the caller who stayed got another token than the store holds")
+		t.Error("the caller who stayed got another token than the store's")
 	}
 }
 
-// watched is a context that knows when somebody waits for its end.
+// watched is a context that reports the first call of its Done method.
 type watched struct {
 	context.Context
 	looked chan struct{}
@@ -445,14 +457,14 @@ func newWatched(ctx context.Context) *watched {
 	return &watched{ctx, looked, sync.OnceFunc(func() { close(looked) })}
 }
 
-// Done is the context's.
+// Done returns the channel of the inner context.
 func (w *watched) Done() <-chan struct{} {
 	w.look()
 	return w.Context.Done()
 }
 
-// await waits until Done was called. A source that never does is given time to
-// come to where it waits by other means.
+// await waits until somebody calls Done. A source that never calls Done gets
+// some time to start its wait in another way.
 func (w *watched) await() {
 	select {
 	case <-w.looked:
@@ -460,9 +472,9 @@ func (w *watched) await() {
 	}
 }
 
-// StoredFaults plays the rows that are about what the store holds with the means
-// of [Run]: SecretMissing, Binary, TrailingNewline, Empty, Large and Rotated. A
-// value that the store can't hold is a skip in Set.
+// StoredFaults sets up the rows about the stored value, with the functions of
+// [Run]: SecretMissing, Binary, TrailingNewline, Empty, Large and Rotated. Set
+// calls t.Skip for a value that the store can't hold.
 func StoredFaults(b Backend) Faults {
 	holding := func(value func(secret string) string) func(*testing.T, string) []Scene {
 		return func(t *testing.T, secret string) []Scene {
@@ -487,8 +499,8 @@ func StoredFaults(b Backend) Faults {
 	}
 }
 
-// OddNames returns names for the scenes of [OddNamed]. A store that can't have one of
-// them leaves it out.
+// OddNames returns names for the scenes of [OddNamed]. Leave out those that the
+// store doesn't allow.
 func OddNames() []string {
 	return []string{
 		"with space", "a/b/c", "a#b", "a?version=1", "100%", "a%2fb", "a%20b", "größe/日本", "a+b", "a&b=c",

@@ -30,20 +30,24 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// HTTPFaults plays the rows that are about the way to a store behind HTTP, with a
-// proxy in front of the real one: DownAtStart, DownLater, Stalled, Redirected,
-// UnknownCA, ExpiredCertificate, WrongHost, CutInHalf, ServerError and
-// ForeignAnswer. What a source asks of its store, such as a login before the
-// read, is counted first; each of these requests meets each fault, and so do all
-// that follow it, which is why a source that repeats requests had better not wait
-// long between them.
+// HTTPFaults sets up the rows about the way to a store behind HTTP, with a
+// proxy in front of the real store. These rows are DownAtStart, DownLater,
+// Stalled, Redirected, UnknownCA, ExpiredCertificate, WrongHost, CutInHalf,
+// ServerError and ForeignAnswer.
 //
-// The store is at address, such as "http://127.0.0.1:8200", and what it holds is
-// set by b.Set. Open returns a source that reads it at another address: that of
-// the proxy, which is https with the certificates in ca, as PEM, to be trusted
-// and no others; or http, with a nil ca. What the source sends is repeated in the
-// bodies of bad answers, so that an error which shows them is found; b.Canaries
-// should name the source's own credentials. No request may reach another host.
+// HTTPFaults first counts the requests of one read, such as a login and the
+// read itself. Each of these requests, with all that follow it, meets most
+// faults in a scene of its own. So a source that repeats requests should pause
+// only briefly.
+//
+// The store is at address, such as "http://127.0.0.1:8200"; b.Set stores a
+// value in it. open returns a source that reads the store at the address of the
+// proxy. With a ca, that address is https, and the source must trust the
+// certificates in ca (PEM) and no others. With a nil ca, the address is http.
+//
+// The proxy repeats the request in the body of its bad answers, so that an
+// error which shows a body is found. List the credentials of the source in
+// b.Canaries. The source may send no request to another host.
 func HTTPFaults(b Backend, address string, open func(t *testing.T, address string, ca []byte) tokensource.TokenSource) Faults {
 	h := httpFaults{b, address, open}
 	return Faults{
@@ -76,11 +80,11 @@ type httpFaults struct {
 	open    func(t *testing.T, address string, ca []byte) tokensource.TokenSource
 }
 
-// meddler answers a request in place of next, the real store.
+// meddler answers a request instead of next, which is the real store.
 type meddler func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
-// proxy stands before the store. From one request on it meddles, until it is
-// healed.
+// proxy forwards requests to the store. From a chosen request on, it lets a
+// meddler answer instead, until heal is called.
 type proxy struct {
 	address string // host:port
 	next    http.Handler
@@ -90,15 +94,15 @@ type proxy struct {
 	mu       sync.Mutex
 	requests int
 	from     int
-	meddle   meddler // nil: it doesn't
+	meddle   meddler // nil: the proxy forwards every request
 }
 
-// proxy returns one that isn't up yet, at an address of its own.
+// proxy returns a proxy with an address of its own, which doesn't listen yet.
 func (h httpFaults) proxy(t *testing.T) *proxy {
 	t.Helper()
 	store, err := url.Parse(h.address)
 	if err != nil {
-		t.Fatalf("HTTPFaults: the store's address is no URL")
+		t.Fatalf("HTTPFaults: the store's address is not a URL")
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -107,7 +111,7 @@ func (h httpFaults) proxy(t *testing.T) *proxy {
 	defer listener.Close()
 	return &proxy{
 		address: listener.Addr().String(),
-		// The Host stays as it is, since some requests are signed.
+		// Keep the Host header, because some requests are signed.
 		next: &httputil.ReverseProxy{
 			Rewrite: func(r *httputil.ProxyRequest) {
 				r.SetURL(store)
@@ -120,7 +124,7 @@ func (h httpFaults) proxy(t *testing.T) *proxy {
 
 var quiet = log.New(io.Discard, "", 0)
 
-// up starts the proxy, or starts it again.
+// up starts the proxy, or restarts it.
 func (p *proxy) up(t *testing.T) *proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", p.address)
@@ -155,14 +159,14 @@ func (p *proxy) url() string {
 	return "http://" + p.address
 }
 
-// meddleFrom has the proxy meddle from the n-th request on, counted from 0.
+// meddleFrom lets m answer from the n-th further request on, counted from 0.
 func (p *proxy) meddleFrom(n int, m meddler) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.from, p.meddle = p.requests+n, m
 }
 
-// asked is how many requests came.
+// asked returns the number of requests so far.
 func (p *proxy) asked() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -183,8 +187,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.next.ServeHTTP(w, r)
 }
 
-// each stages a scene for every request that a read makes: the store holds
-// secret, and set has a new proxy meddle from that request on.
+// each returns a scene for every request of one read. The store holds secret.
+// For each scene, set makes a new proxy meddle from that request on.
 func (h httpFaults) each(t *testing.T, secret string, set func(name string, from int, p *proxy) Scene) []Scene {
 	t.Helper()
 	h.Set(t, secret)
@@ -219,14 +223,14 @@ func (h httpFaults) downLater(t *testing.T, secret string) []Scene {
 	}}
 }
 
-// stalled has scenes in which nothing is answered, and such in which the answer
-// stops in its midst.
+// stalled returns scenes without any answer, and scenes whose answer stops in
+// the middle.
 func (h httpFaults) stalled(t *testing.T, secret string) []Scene {
 	var scenes []Scene
 	for _, half := range []bool{false, true} {
 		scenes = append(scenes, h.each(t, secret, func(name string, from int, p *proxy) Scene {
 			if half {
-				name += ", in the midst of its answer"
+				name += ", in the middle of its answer"
 			}
 			waiting, release := make(chan struct{}), make(chan struct{})
 			arrived, free := sync.OnceFunc(func() { close(waiting) }), sync.OnceFunc(func() { close(release) })
@@ -255,7 +259,7 @@ func (h httpFaults) stalled(t *testing.T, secret string) []Scene {
 func (h httpFaults) redirected(t *testing.T, secret string) []Scene {
 	stranger := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		t.Errorf("another host was asked %s %s, with %d headers and a body of %d bytes", r.Method, r.URL.Path, len(r.Header), len(body))
+		t.Errorf("the source sent %s %s to another host, with %d headers and a body of %d bytes", r.Method, r.URL.Path, len(r.Header), len(body))
 	}))
 	t.Cleanup(stranger.Close)
 	var scenes []Scene
@@ -270,7 +274,7 @@ func (h httpFaults) redirected(t *testing.T, secret string) []Scene {
 	return scenes
 }
 
-// meddling has a proxy that does the same to each request.
+// meddling returns a row in which one meddler answers all requests.
 func (h httpFaults) meddling(name string, of func(secret string) meddler) func(*testing.T, string) []Scene {
 	return func(t *testing.T, secret string) []Scene {
 		return h.each(t, secret, func(request string, from int, p *proxy) Scene {
@@ -280,7 +284,8 @@ func (h httpFaults) meddling(name string, of func(secret string) meddler) func(*
 	}
 }
 
-// answering has an answer of somebody else, which repeats all that it shouldn't.
+// answering returns a row with a foreign answer. Its body repeats the secret
+// and the whole request.
 func (h httpFaults) answering(status int, kind string) func(*testing.T, string) []Scene {
 	return h.meddling(strconv.Itoa(status), func(secret string) meddler {
 		return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
@@ -297,7 +302,8 @@ func (h httpFaults) answering(status int, kind string) func(*testing.T, string) 
 	})
 }
 
-// saying has an answer of this JSON, or of nothing, as a gateway gives it.
+// saying returns a row with a short answer, as a gateway gives it. Its body is
+// JSON or empty.
 func (h httpFaults) saying(status int, body string) func(*testing.T, string) []Scene {
 	return h.meddling(strings.TrimSpace(strconv.Itoa(status)+" "+body), func(string) meddler {
 		return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
@@ -310,13 +316,13 @@ func (h httpFaults) saying(status int, body string) func(*testing.T, string) []S
 	})
 }
 
-// cut sends the half of the store's answer and hangs up.
+// cut sends half of the store's answer and closes the connection.
 func cut(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	record(next, r).begin(w)
 	panic(http.ErrAbortHandler)
 }
 
-// recorded is the whole of the store's answer.
+// recorded holds the whole answer of the store.
 type recorded struct{ *httptest.ResponseRecorder }
 
 func record(next http.Handler, r *http.Request) recorded {
@@ -325,8 +331,8 @@ func record(next http.Handler, r *http.Request) recorded {
 	return answer
 }
 
-// begin sends the first half, or of an answer without a body nothing, and
-// returns what sends the rest.
+// begin sends the first half of the body, and returns a function that sends the
+// rest. For an answer without a body it sends nothing yet.
 func (a recorded) begin(w http.ResponseWriter) (finish func()) {
 	body := a.Body.Bytes()
 	maps.Copy(w.Header(), a.Header())
@@ -340,8 +346,8 @@ func (a recorded) begin(w http.ResponseWriter) (finish func()) {
 	return func() { w.Write(body[len(body)/2:]) }
 }
 
-// untrusted has a proxy with a certificate that mustn't be trusted, until it gets
-// one that may.
+// untrusted returns a row in which the proxy has a certificate that the source
+// must not trust. Heal gives it a good one.
 func (h httpFaults) untrusted(issue func(trusted, other authority) tls.Certificate) func(*testing.T, string) []Scene {
 	return func(t *testing.T, secret string) []Scene {
 		h.Set(t, secret)
@@ -354,7 +360,7 @@ func (h httpFaults) untrusted(issue func(trusted, other authority) tls.Certifica
 			Source: h.open(t, p.url(), trusted.pem), Canaries: h.Canaries,
 			Heal: func(t *testing.T) {
 				if p.asked() != 0 {
-					t.Error("a request was sent to a server that isn't trusted")
+					t.Error("the source sent a request to a server that it must not trust")
 				}
 				p.secure.Store(&good)
 			},
@@ -387,7 +393,8 @@ func newAuthority(t *testing.T) authority {
 	return a
 }
 
-// issue returns a certificate for a host that ends after a time, or did before.
+// issue returns a certificate for host that is valid for life from now. A
+// negative life means that it has expired.
 func (a authority) issue(host string, life time.Duration) tls.Certificate {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: host},
@@ -403,7 +410,8 @@ func (a authority) issue(host string, life time.Duration) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// sign makes a certificate and its key; the first is signed by itself.
+// sign makes a certificate and its key. An authority without a certificate yet
+// signs its own.
 func (a authority) sign(template *x509.Certificate) ([]byte, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

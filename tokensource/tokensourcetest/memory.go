@@ -9,14 +9,17 @@ import (
 	"unsafe"
 )
 
-// AssertHidden fails t if the memory that value leads to holds one of the secrets,
-// in a form that [FindSecret] knows. It goes where dump and assertion libraries go:
-// through pointers, interfaces, maps, slices and unexported fields, but not into
-// functions. Call it after the value has worked, when its connections have carried
-// the secrets. It takes a struct's own mutex while it reads the fields, for timers;
-// otherwise value must be at rest.
+// AssertHidden fails t if the memory that value leads to holds one of the
+// secrets, in a form that [FindSecret] knows. Like dump and assertion
+// libraries, it follows pointers, interfaces, maps, slices and unexported
+// fields, but not functions.
 //
-// The failure says where, and shows neither the value nor the secret.
+// Call it after value has worked and its connections have carried the secrets.
+// Timers may run: AssertHidden locks the mutex of a struct while it reads the
+// fields. Otherwise no other goroutine may use value meanwhile.
+//
+// The failure message names the place, and shows neither the value nor the
+// secret.
 func AssertHidden(t testing.TB, value any, secrets ...string) {
 	t.Helper()
 	w := &walk{seen: map[place]bool{}}
@@ -44,7 +47,7 @@ func AssertHidden(t testing.TB, value any, secrets ...string) {
 	}
 }
 
-// maxPlaces bounds a walk that got lost in the runtime of a library.
+// maxPlaces bounds a walk that strays into the runtime data of a library.
 const maxPlaces = 1 << 20
 
 type place struct {
@@ -98,7 +101,7 @@ func (w *walk) elements(s step) {
 		return
 	}
 	if v.Type().Elem().Kind() == reflect.Uint8 {
-		// A buffer has what was in it before, too.
+		// The spare capacity of a buffer may still hold earlier content.
 		if v.Kind() == reflect.Slice {
 			v = v.Slice3(0, v.Cap(), v.Cap())
 		}
@@ -119,7 +122,7 @@ func flat(k reflect.Kind) bool {
 	return k >= reflect.Bool && k <= reflect.Complex128 || k == reflect.Func || k == reflect.Chan || k == reflect.UnsafePointer
 }
 
-// fields visits a copy of a struct, made under its mutex.
+// fields visits copies of the fields of a struct, made under its mutex.
 func (w *walk) fields(s step) {
 	v := settable(s.v)
 	typ := v.Type()
@@ -151,7 +154,7 @@ func (w *walk) fields(s step) {
 		field := settable(v.Field(i))
 		path := s.path + "." + typ.Field(i).Name
 		if plain := field.Kind(); plain == reflect.Struct {
-			w.fields(step{field, path}) // in place: it may hold a mutex of its own
+			w.fields(step{field, path}) // not copied: it may hold a mutex
 			continue
 		}
 		copied := reflect.New(field.Type()).Elem()
@@ -160,7 +163,8 @@ func (w *walk) fields(s step) {
 	}
 }
 
-// lock takes the first mutex among the fields of v and returns what frees it.
+// lock locks the first free mutex among the fields of v. It returns a function
+// that unlocks it.
 func lock(v reflect.Value) func() {
 	for i := range v.NumField() {
 		switch m := settable(v.Field(i)).Addr().Interface().(type) {
@@ -186,7 +190,8 @@ func (w *walk) isNew(at unsafe.Pointer, typ reflect.Type) bool {
 	return true
 }
 
-// settable returns v, or a copy of it, without the mark of an unexported field.
+// settable returns v, or a copy of v, as a value that may be read and set even
+// if it comes from an unexported field.
 func settable(v reflect.Value) reflect.Value {
 	if v.CanAddr() {
 		return reflect.NewAt(v.Type(), v.Addr().UnsafePointer()).Elem()
@@ -196,7 +201,7 @@ func settable(v reflect.Value) reflect.Value {
 		c.Set(v)
 		return c
 	}
-	// Only the values of maps and interfaces in unexported fields come here, and
-	// those are reached through settable parents.
-	panic("tokensourcetest: a value can't be read: " + v.Type().String())
+	// Only values of maps and interfaces in unexported fields could come here.
+	// The walk reaches those through settable parents.
+	panic("tokensourcetest: reflection can't read a value of type " + v.Type().String())
 }

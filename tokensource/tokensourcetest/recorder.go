@@ -7,9 +7,9 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// Recorder keeps events, so that a test can look at them. Its Record method is
-// a hook for CacheOptions.OnEvent and tokensource.WithHook. The zero Recorder is
-// ready, safe for concurrent use, and must not be copied.
+// Recorder keeps events for a test. Its Record method is a hook for
+// CacheOptions.OnEvent and tokensource.WithHook. The zero Recorder is ready. It
+// is safe for concurrent use and must not be copied.
 type Recorder struct {
 	mu     sync.Mutex
 	events []tokensource.Event
@@ -22,7 +22,8 @@ func (r *Recorder) Record(e tokensource.Event) {
 	r.events = append(r.events, e)
 }
 
-// Events returns what was recorded, in order: all, or what is of these kinds.
+// Events returns the recorded events in order. With kinds, it returns only
+// events of these kinds.
 func (r *Recorder) Events(kinds ...tokensource.EventKind) []tokensource.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -31,7 +32,7 @@ func (r *Recorder) Events(kinds ...tokensource.EventKind) []tokensource.Event {
 	})
 }
 
-// Kinds returns the kinds of what was recorded, in order.
+// Kinds returns the kinds of all recorded events, in order.
 func (r *Recorder) Kinds() []tokensource.EventKind {
 	var kinds []tokensource.EventKind
 	for _, e := range r.Events() {

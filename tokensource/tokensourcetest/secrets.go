@@ -20,11 +20,15 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// FindSecret looks in text for each secret: as it is, in base64 (both alphabets,
-// padded or not, also in the midst of more, as in Basic authentication), in
-// hexadecimal, URL-encoded, quoted, and as a list of bytes. It returns how the
-// first one shows, without the secret, or "". A secret should have eight bytes or
-// more, lest it be found by chance; those with fewer than four are passed over.
+// FindSecret searches text for each secret and describes the form of the first
+// one it finds, without the secret. It returns "" if it finds none.
+//
+// It knows these forms: plain, base64, hexadecimal, URL-encoded, quoted, and a
+// list of bytes. Base64 may use either alphabet, may be padded, and may begin
+// before the secret, as in Basic authentication.
+//
+// A secret should have eight bytes or more, so that no text matches by chance.
+// FindSecret skips secrets with fewer than four bytes.
 func FindSecret(text string, secrets ...string) string {
 	lower := strings.ToLower(text)
 	for i, secret := range secrets {
@@ -44,8 +48,8 @@ func FindSecret(text string, secrets ...string) string {
 	return ""
 }
 
-// form is one way in which a secret shows. With anyCase, text is in lower case
-// and so must be what it is looked for in.
+// form is one way in which a secret shows. With anyCase, text is in lower case,
+// and the searched text must be lowered, too.
 type form struct {
 	how, text string
 	anyCase   bool
@@ -62,13 +66,14 @@ func forms(secret string) []form {
 		{how: "URL-encoded", text: strings.ToLower(url.QueryEscape(secret)), anyCase: true},
 		{how: "URL-encoded", text: strings.ToLower(url.PathEscape(secret)), anyCase: true},
 	}
-	// A byte's place within its group of three decides how base64 shows it.
+	// Base64 encodes groups of three bytes. The form of the secret depends on
+	// its place within a group.
 	for shift := range 3 {
 		padded := append(make([]byte, shift), secret...)
 		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			s := enc.EncodeToString(padded)
 			if len(padded)%3 != 0 {
-				s = s[:len(s)-1] // holds bits of what follows
+				s = s[:len(s)-1] // the last character depends on the byte that follows
 			}
 			found = append(found, form{how: "in base64", text: s[min((shift*8+5)/6, len(s)):]})
 		}
@@ -90,20 +95,22 @@ func forms(secret string) []form {
 	return found
 }
 
-// AssertNoSecret fails t if value shows one of the secrets, in a form that
-// [FindSecret] knows, when it is printed: with every verb and flag of fmt, alone,
-// behind a pointer and inside other values, by slog at debug level as text and
-// as JSON, or by the encoders of the standard library. Of an error it also
-// looks at all that errors.Unwrap leads to. Errors, tokens and events are
-// searched by reflection as well, as debug printers do that follow pointers
-// into unexported fields.
+// AssertNoSecret fails t if value shows one of the secrets when it is printed,
+// logged or encoded, in a form that [FindSecret] knows.
 //
-// The failure says where, and shows neither the value nor the secret.
+// It tries every verb and flag of fmt, slog at debug level as text and as JSON,
+// and the encoders of the standard library. It does so for the value alone,
+// behind a pointer and inside other values. For an error it also checks all
+// errors that errors.Unwrap leads to. It searches errors, tokens and events by
+// reflection, too, as debug printers do.
+//
+// The failure message names the place, and shows neither the value nor the
+// secret.
 func AssertNoSecret(t testing.TB, value any, secrets ...string) {
 	t.Helper()
 	for _, v := range unwrap(value) {
 		texts := renderings(v)
-		// One search in all that differs is fast; the place matters only if it finds.
+		// A search in the joined texts is fast. Only a hit needs the place.
 		all := slices.Compact(slices.Sorted(maps.Values(texts)))
 		if FindSecret(strings.Join(all, "\n"), secrets...) == "" {
 			continue
@@ -117,7 +124,7 @@ func AssertNoSecret(t testing.TB, value any, secrets ...string) {
 	}
 }
 
-// unwrap returns value and, of an error, all the errors it wraps.
+// unwrap returns value and, if it is an error, all errors that it wraps.
 func unwrap(value any) []any {
 	values := []any{value}
 	switch e := value.(type) {
@@ -133,7 +140,7 @@ func unwrap(value any) []any {
 	return values
 }
 
-// renderings returns the texts that value can turn into, by where they show.
+// renderings returns the texts that value turns into. The key says how.
 func renderings(value any) map[string]string {
 	texts := map[string]string{}
 	type hidden struct{ v any }
@@ -173,7 +180,7 @@ func renderings(value any) map[string]string {
 	return texts
 }
 
-// inGob returns what encoding/gob makes of value; it panics at some types.
+// inGob returns the result of encoding/gob, which panics at some types.
 func inGob(value any) (text string) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -185,7 +192,8 @@ func inGob(value any) (text string) {
 	return fmt.Sprintf("%s %v", buf.String(), err)
 }
 
-// dump appends all text that reflection reaches from v, unexported fields too.
+// dump appends all text that reflection reaches from v, in unexported fields
+// too.
 func dump(texts []string, v reflect.Value, depth int) []string {
 	if depth > 12 {
 		return texts

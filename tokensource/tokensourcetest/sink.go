@@ -8,8 +8,8 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// testSink tests a store that can be written, in subtests. It finds out by a
-// source of its own, so that a backend that can't be written shows no such tests.
+// testSink tests a store that can be written, in subtests. It opens a source to
+// find out whether it is a Sink, so other backends show no such subtests.
 func testSink(t *testing.T, b Backend) {
 	source := b.New(t)
 	if _, ok := source.(tokensource.Sink); ok {
@@ -19,14 +19,14 @@ func testSink(t *testing.T, b Backend) {
 			t.Run("PutRefusesToOverwriteAnother", func(t *testing.T) { testConflict(t, b) })
 		}
 	} else if b.Compares {
-		t.Errorf("Backend.Compares is set, but %T is no tokensource.Sink", source)
+		t.Errorf("Backend.Compares is set, but %T is not a tokensource.Sink", source)
 	}
 	if _, ok := source.(tokensource.Stager); ok {
 		t.Run("StagesBesideTheCurrentToken", func(t *testing.T) { testStager(t, b) })
 	}
 }
 
-// newToken returns a token as someone who rotates has it: from nowhere.
+// newToken returns a token that no store has yet.
 func newToken(t *testing.T) tokensource.Token {
 	t.Helper()
 	tok, err := tokensource.NewToken(newSecret(), tokensource.Metadata{Origin: "new"})
@@ -36,7 +36,7 @@ func newToken(t *testing.T) tokensource.Token {
 	return tok
 }
 
-// put stores next and checks that the store took it.
+// put stores next and checks that the store holds it.
 func (b Backend) put(t *testing.T, sink tokensource.Sink, next, expected tokensource.Token) tokensource.Token {
 	t.Helper()
 	got, err := sink.Put(t.Context(), next, expected)

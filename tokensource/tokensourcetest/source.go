@@ -9,17 +9,17 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// Source is a fake to test a program with: its token can be rotated, its store
-// can fail, be slow or hang, and it counts what is asked of it. The zero Source
-// holds no token and says ErrNotFound. It is safe for concurrent use and must
-// not be copied.
+// Source is a fake for tests of a program. A test can rotate its token, make
+// its store fail, be slow or hang, and count the calls. The zero Source holds
+// no token and returns ErrNotFound. It is safe for concurrent use and must not
+// be copied.
 type Source struct {
 	mu          sync.Mutex
 	tok         tokensource.Token
 	err         error
 	version     int
 	delay       time.Duration
-	gate        chan struct{} // closed when calls may go on; nil if they may
+	gate        chan struct{} // calls wait until it is closed; nil: calls don't wait
 	calls       int
 	invalidated []tokensource.Token
 }
@@ -31,8 +31,9 @@ func NewSource(secret string) *Source {
 	return s
 }
 
-// Set stores secret as the next version: "1", "2" and so on. A malformed one
-// makes Token fail as a real store would. It ends what [Source.Fail] began.
+// Set stores secret as the next version: "1", "2" and so on. After a malformed
+// secret Token fails, as with a real store. Set ends the effect of
+// [Source.Fail].
 func (s *Source) Set(secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,15 +42,16 @@ func (s *Source) Set(secret string) {
 	s.tok, s.err = tokensource.NewToken(secret, meta)
 }
 
-// SetToken stores tok with its metadata, such as an expiry, as they are. A zero
-// token empties the store. It ends what [Source.Fail] began.
+// SetToken stores tok with its metadata, such as an expiry. A zero token
+// empties the store. SetToken ends the effect of [Source.Fail].
 func (s *Source) SetToken(tok tokensource.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tok, s.err = tok, nil
 }
 
-// Fail makes Token return err, or with nil the stored token again.
+// Fail makes Token return err. Fail(nil) makes it return the stored token
+// again.
 func (s *Source) Fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +59,7 @@ func (s *Source) Fail(err error) {
 }
 
 // Delay makes each call of Token take d, or until its context ends. In a
-// testing/synctest bubble that costs no real time.
+// testing/synctest bubble the delay costs no real time.
 func (s *Source) Delay(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +83,7 @@ func (s *Source) Block() (release func()) {
 	})
 }
 
-// Token returns what the source holds when it is done waiting.
+// Token waits as Delay and Block say, and then returns the stored token.
 func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 	s.mu.Lock()
 	s.calls++
@@ -115,7 +117,7 @@ func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 	return s.tok, nil
 }
 
-// Invalidate notes tok for [Source.Invalidated]; the stored token stays.
+// Invalidate records tok for [Source.Invalidated]. The stored token stays.
 func (s *Source) Invalidate(tok tokensource.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,12 +131,12 @@ func (s *Source) Calls() int {
 	return s.calls
 }
 
-// Invalidated returns the tokens that Invalidate was given, in order.
+// Invalidated returns the arguments of all calls of Invalidate, in order.
 func (s *Source) Invalidated() []tokensource.Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]tokensource.Token(nil), s.invalidated...)
 }
 
-// String returns "test:token", which is also the origin of the tokens of Set.
+// String returns "test:token", the origin of the tokens that Set stores.
 func (s *Source) String() string { return "test:token" }

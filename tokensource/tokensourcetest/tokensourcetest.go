@@ -1,14 +1,24 @@
-// Package tokensourcetest tests token sources: those that packagecloud-go has,
-// those that others write, and the programs that use them.
+// Package tokensourcetest tests token sources: the sources of packagecloud-go,
+// your own sources, and the programs that use them.
 //
-//	file:               what it holds
-//	tokensourcetest.go  Run, the suite that every source passes
-//	sink.go             its part for stores that can be written
-//	faults.go           RunFaults, the table of what goes wrong in a store
-//	httpfaults.go       its rows for stores behind HTTP, played by a proxy
-//	secrets.go          FindSecret and AssertNoSecret, which look for leaks
-//	source.go           Source, a fake to test a program with
-//	recorder.go         Recorder, which keeps events
+// # A source of your own
+//
+// [Run] tests a source against the contract of tokensource.TokenSource. Give it
+// functions that fill and empty the store. [RunFaults] takes the source through
+// a table of faults, such as an outage or a denial. [StoredFaults] and
+// [HTTPFaults] set up most rows of that table.
+//
+// # A program that uses a source
+//
+// [Source] is a fake whose token can be rotated, and whose store can fail, be
+// slow or hang. [Recorder] keeps the events that a source reports.
+//
+// # Leaks
+//
+// [FindSecret] finds a secret in a text, also in base64, hexadecimal and other
+// forms. [AssertNoSecret] checks all texts that a value turns into when it is
+// printed, logged or encoded. [AssertHidden] checks the memory that a value
+// leads to.
 package tokensourcetest
 
 import (
@@ -25,47 +35,50 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// patience is how long a source may take for what must be prompt. It is long,
-// because it only has to tell prompt from never.
+// patience bounds the wait for steps that must be prompt. It is long, because
+// it only has to tell prompt from never.
 var patience = 20 * time.Second
 
-// maxText bounds the text of an error, which is for a line of a log.
+// maxText bounds the length of an error's text, which must fit into a line of a
+// log.
 const maxText = 1 << 10
 
-// Backend tells [Run] how to reach a store and a source that reads it. The
-// functions get the test they are called in and fail it if they can't do their
-// work. A store that can't hold a malformed value which Set is given, such as a
-// zero byte in an environment variable, skips that test with t.Skip.
+// Backend tells [Run] how to reach a store and a source that reads the store.
+// The functions get the test that calls them, and must fail that test when they
+// can't do their work. Set calls t.Skip when the store can't hold the value,
+// such as a zero byte in an environment variable.
 type Backend struct {
 	// New returns a new source that reads the store. Required.
 	New func(t *testing.T) tokensource.TokenSource
-	// Set makes value, byte for byte, what the store holds. Required.
+	// Set stores value, byte for byte. Required.
 	Set func(t *testing.T, value string)
-	// Remove empties the store: the source finds nothing. Required.
+	// Remove empties the store, so that the source finds nothing. Required.
 	Remove func(t *testing.T)
-	// Canaries are secrets besides the token that must not show in
-	// anything: passwords, the store's own tokens.
+	// Canaries are further secrets that nothing may show, such as passwords and
+	// the tokens of the store itself.
 	Canaries []string
-	// Compares says that the source is a [tokensource.Sink] whose Put gives
-	// ErrConflict when the store holds another token than expected.
+	// Compares is true if the source is a [tokensource.Sink] whose Put
+	// compares: it returns ErrConflict when the store holds another token than
+	// expected.
 	Compares bool
 }
 
 // Run tests a source against the contract of [tokensource.TokenSource], each
 // point in a subtest of its own:
 //
-//   - it returns the token that was stored, with its own spelling as the origin,
-//     and a version that changes with the token, if it has versions
+//   - it returns the stored token
+//   - the token's origin is the spelling of the source, and its version, if any,
+//     changes with the token
 //   - it follows a rotation, after Invalidate if it is an Invalidator
-//   - nothing stored is ErrNotFound; a malformed token is ErrInvalid
-//   - its errors are *tokensource.Error, name the source and are no longer than 1 KiB
+//   - an empty store is ErrNotFound, and a malformed token is ErrInvalid
+//   - its errors are *tokensource.Error, name the source and have at most 1 KiB
 //   - it heeds a context that has ended, and is safe for concurrent use
-//   - nothing it returns or reports shows the token or a canary
+//   - nothing that it returns or reports shows the token or a canary
 //   - it can be written, if it is a Sink or a Stager
 //
-// Run it with the race detector, and against the real store where there is one.
-// The store must be the test's own: Run overwrites what it holds and empties it
-// at the end.
+// Use the race detector, and test against the real store where possible. The
+// store must belong to the test: Run overwrites its content and empties it at
+// the end.
 func Run(t *testing.T, b Backend) {
 	t.Helper()
 	if b.New == nil || b.Set == nil || b.Remove == nil {
@@ -83,14 +96,14 @@ func Run(t *testing.T, b Backend) {
 	testSink(t, b)
 }
 
-// newSecret returns a well-formed token that nobody has seen before.
+// newSecret returns a new random token, which is well-formed.
 func newSecret() string {
 	b := make([]byte, 24)
 	rand.Read(b)
 	return hex.EncodeToString(b)
 }
 
-// spelling returns what the source calls itself.
+// spelling returns the result of the source's String method.
 func spelling(t *testing.T, source tokensource.TokenSource) string {
 	t.Helper()
 	s, ok := source.(fmt.Stringer)
@@ -100,7 +113,7 @@ func spelling(t *testing.T, source tokensource.TokenSource) string {
 	return s.String()
 }
 
-// get returns the token of a source that must have one equal to want.
+// get reads the source, which must return the token want.
 func (b Backend) get(t *testing.T, source tokensource.TokenSource, want string) tokensource.Token {
 	t.Helper()
 	tok, err := source.Token(t.Context())
@@ -123,7 +136,7 @@ func fingerprint(secret string) string {
 
 func (b Backend) secrets(more ...string) []string { return append(more, b.Canaries...) }
 
-// refused returns the error of a source that must not have a token.
+// refused reads the source, which must return an error, and returns that error.
 func (b Backend) refused(t *testing.T, source tokensource.TokenSource, ctx context.Context, secrets ...string) error {
 	t.Helper()
 	tok, err := source.Token(ctx)
@@ -131,13 +144,13 @@ func (b Backend) refused(t *testing.T, source tokensource.TokenSource, ctx conte
 		t.Fatalf("Token returned one with fingerprint %s, want an error", tok.Fingerprint())
 	}
 	if !tok.IsZero() {
-		t.Errorf("Token returned an error and a token too")
+		t.Errorf("Token returned both an error and a token")
 	}
 	b.assertError(t, source, err, secrets...)
 	return err
 }
 
-// assertError checks what holds for every error of a source.
+// assertError checks the rules for every error of a source.
 func (b Backend) assertError(t *testing.T, source tokensource.TokenSource, err error, secrets ...string) {
 	t.Helper()
 	if n := len(err.Error()); n > maxText {
@@ -157,7 +170,7 @@ func (b Backend) assertError(t *testing.T, source tokensource.TokenSource, err e
 		t.Errorf("the error names the source %q, want %q as its String method does", e.Source, want)
 	}
 	if e.Message == "" {
-		t.Errorf("the error %q doesn't say what to do", err)
+		t.Errorf("the error %q has no Message; it must say what to do next", err)
 	}
 }
 
@@ -213,7 +226,7 @@ func testMissing(t *testing.T, b Backend) {
 	b.Remove(t)
 	tokensource.Invalidate(source, tok)
 	if err := b.refused(t, source, t.Context(), secret); !errors.Is(err, tokensource.ErrNotFound) {
-		t.Errorf("once it was removed the error is %v, want ErrNotFound", err)
+		t.Errorf("after the token was removed the error is %v, want ErrNotFound", err)
 	}
 }
 
