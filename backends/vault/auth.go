@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/hashicorp/vault/api/cliconfig"
@@ -125,7 +126,7 @@ func run(ctx context.Context, program *tokenhelper.ExternalTokenHelper) (string,
 	cmd := exec.CommandContext(ctx, program.BinaryPath, slices.Concat(program.Args, []string{"get"})...)
 	cmd.Env = program.Env
 	defer isolate(cmd)()
-	cmd.WaitDelay = grace / 2 // a child of it may hold its output open
+	cmd.WaitDelay = time.Second / 2 // a child of it may hold its output open
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil && cmd.ProcessState.Success() {
 		err = nil // it has left a child behind, and all it had to say

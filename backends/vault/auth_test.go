@@ -337,7 +337,7 @@ func TestToken_File(t *testing.T) {
 	writeFile(t, file, "hvs.not valid")
 	refused(t, source, tokensource.ErrInvalid, "characters that no Vault token has", "hvs.not valid")
 	writeFile(t, file, strings.Repeat("x", 70<<10))
-	refused(t, source, tokensource.ErrInvalid, "too long")
+	refused(t, source, tokensource.ErrInvalid, "larger than 64 KiB")
 	first := l.newToken(t, nil)
 	writeFile(t, file, first+"\n")
 	want(t, source, secretA)

@@ -2,14 +2,12 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"strings"
 
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 // maxCredential is above any JWT, and any certificate with its chain.
@@ -33,7 +31,7 @@ func Literal(secret string) Credential {
 // NAME=value, is [tokensource.ErrInvalid] and not repeated.
 func Env(name string) Credential {
 	return func(context.Context) (string, error) {
-		if name == "" || strings.ContainsAny(name, "$%{}<>/\\=;:,|\"'` \t\r\n\x00") || holdsToken(name) {
+		if name == "" || strings.ContainsAny(name, "$%{}<>/\\=;:,|\"'` \t\r\n\x00") || sourcekit.HoldsToken(name) {
 			return "", failf(tokensource.ErrInvalid, "the login needs the name of a variable, and no variable has the name given; write the name alone, without $ and without a value")
 		}
 		value, ok := os.LookupEnv(name)
@@ -55,40 +53,10 @@ func File(path string) Credential {
 	}
 }
 
-// readFile reads a regular file, since a pipe might block for ever.
+// readFile reads the file with a credential of the login.
 func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, failf(tokensource.ErrInvalid, "%s, which the login needs, isn't a regular file", path)
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxCredential+1))
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if len(content) > maxCredential {
-		return nil, failf(tokensource.ErrInvalid, "the file %s is too long for a credential; is it the right one?", path)
-	}
-	return content, nil
-}
-
-func fileError(path string, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && (strings.HasPrefix(path, "~") || strings.ContainsAny(path, "$%\"'`")):
-		return wrapf(tokensource.ErrInvalid, err, "there is no file %s, which the login needs; write its whole path, since no ~ or variable is expanded, and no quotes", path)
-	case errors.Is(err, fs.ErrNotExist):
-		return wrapf(tokensource.ErrNotFound, err, "there is no file %s, which the login needs", path)
-	case errors.Is(err, fs.ErrPermission):
-		return wrapf(tokensource.ErrDenied, err, "the file %s, which the login needs, may not be read", path)
-	}
-	return wrapf(tokensource.ErrUnavailable, err, "the file %s, which the login needs, can't be read", path)
+	content, _, err := sourcekit.ReadFile(path, maxCredential)
+	return content, err
 }
 
 // get reads the credential; what says in errors which one it is.

@@ -1,15 +1,13 @@
 package vault
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 // failf makes an error that doesn't name its source yet; see located.
@@ -78,31 +76,24 @@ func explain(err error) (message string, kind error) {
 	}
 }
 
+// connection is what Vault's own tools take their settings for it from.
+var connection = sourcekit.Connection{
+	Address:    "VAULT_ADDR",
+	CA:         "set VAULT_CACERT to the authority's certificate",
+	ServerName: "set VAULT_TLS_SERVER_NAME",
+	ClientCert: "set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY",
+}
+
 // silence says why there is no answer of Vault's.
 func silence(err error) string {
 	if e, ok := errors.AsType[*redirectError](err); ok {
 		return e.Error() + ", which is not followed, since its token would go there too; give that address in VAULT_ADDR if it is right"
 	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "the server's certificate is signed by an unknown authority; give its CA in VAULT_CACERT"
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "the server's certificate is for another host name; look at VAULT_ADDR, or set VAULT_TLS_SERVER_NAME"
-	}
-	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
-		if e.Reason == x509.Expired {
-			return "the server's certificate has expired or isn't valid yet"
-		}
-		return "the server's certificate isn't valid"
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "the server doesn't speak TLS; look at the scheme of VAULT_ADDR"
-	}
-	switch {
-	case errors.Is(err, errTooLong):
+	if errors.Is(err, errTooLong) {
 		return fmt.Sprintf("the answer is longer than %d MiB", maxAnswer>>20)
-	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer from Vault in time"
+	}
+	if reason, _ := connection.Reason(err); reason != "" {
+		return "no answer from Vault: " + reason
 	}
 	return "no usable answer from Vault; is it running, and does VAULT_ADDR name it?"
 }

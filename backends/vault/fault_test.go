@@ -69,7 +69,7 @@ func TestAnswersOfVault(t *testing.T) {
 		do   http.HandlerFunc
 		text string
 	}{
-		"cut off":             {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "no usable answer"},
+		"cut off":             {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "the connection was cut"},
 		"503":                 {answer(503), "sealed or not ready"},
 		"429":                 {answer(429), "rate"},
 		"412":                 {answer(412), "lags behind"},
@@ -244,12 +244,12 @@ func TestTLS(t *testing.T) {
 	const token = "hvs.some-token-of-vault"
 	t.Run("no CA is given", func(t *testing.T) {
 		source := newSource(t, clientAt(t, server.URL, token, nil), "secret/x", vault.Options{})
-		refused(t, source, tokensource.ErrUnavailable, "give its CA in VAULT_CACERT", token)
+		refused(t, source, tokensource.ErrUnavailable, "set VAULT_CACERT", token)
 	})
 	t.Run("TLS to a plain server", func(t *testing.T) {
 		address := strings.Replace(realvault.Shared(t).URL, "http:", "https:", 1)
 		source := newSource(t, clientAt(t, address, token, nil), "secret/x", vault.Options{})
-		refused(t, source, tokensource.ErrUnavailable, "", token)
+		refused(t, source, tokensource.ErrUnavailable, "the server speaks plain http there; VAULT_ADDR should begin with http://", token)
 	})
 	t.Run("plain to a TLS server", func(t *testing.T) {
 		address := strings.Replace(server.URL, "https:", "http:", 1)

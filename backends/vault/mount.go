@@ -8,11 +8,12 @@ import (
 
 	"github.com/hashicorp/vault/api"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 // lookup remembers where Vault says that a path is.
 type lookup struct {
-	flight flight[store]
+	flight sourcekit.Flight[store]
 	mu     sync.Mutex
 	known  *store
 }
@@ -42,7 +43,7 @@ func (s *Source) locate(ctx context.Context, vault *api.Client) (store, error) {
 	if at := s.lookup.get(); at != nil {
 		return *at, nil
 	}
-	at, err := s.lookup.flight.do(ctx, s.client.timeout, func(ctx context.Context) (store, error) {
+	at, err := s.lookup.flight.Do(ctx, func(ctx context.Context) (store, error) {
 		if at := s.lookup.get(); at != nil {
 			return *at, nil // by a call that has just ended
 		}

@@ -31,7 +31,7 @@ func TestFile_APipeIsRefusedAtOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, 30*time.Second, func() {
-				refused(t, newSource(t, nil, "secret/x", vault.Options{Auth: auth}), tokensource.ErrInvalid, pipe+", which the login needs, isn't a regular file")
+				refused(t, newSource(t, nil, "secret/x", vault.Options{Auth: auth}), tokensource.ErrInvalid, pipe+" isn't a regular file but a FIFO; name a regular file")
 			})
 		})
 	}

@@ -39,7 +39,7 @@ func TestReject_LooksAgainAfterACallThatBeganBefore(t *testing.T) {
 		}
 		s := source.session
 		bad := s.keep(newLease(&api.SecretAuth{ClientToken: "hvs.the-refused"}, time.Now()))
-		s.flight.start(time.Minute, func(context.Context) (*lease, error) {
+		s.flight.Start(func(context.Context) (*lease, error) {
 			time.Sleep(time.Second)
 			return bad, nil
 		})

@@ -3,18 +3,13 @@ package vault
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/packagecloud-go/sdk/tokensource"
-)
-
-const (
-	minBackoff = time.Second
-	maxBackoff = time.Minute
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 // errNoPermission is the verdict on a 403 when the Vault token itself is good.
@@ -44,7 +39,7 @@ func (l *lease) isDue(now time.Time) bool  { return !l.due.IsZero() && !now.Befo
 type session struct {
 	name   string
 	client *client
-	flight flight[*lease]
+	flight sourcekit.Flight[*lease]
 	// changed has an element after a new lease, so that run looks at it.
 	changed chan struct{}
 
@@ -55,7 +50,12 @@ type session struct {
 }
 
 func newSession(name string, client *client) *session {
-	return &session{name: name, client: client, changed: make(chan struct{}, 1)}
+	return &session{
+		name:    name,
+		client:  client,
+		flight:  sourcekit.Flight[*lease]{Name: "the login", Timeout: client.timeout},
+		changed: make(chan struct{}, 1),
+	}
 }
 
 // get returns a usable lease. One that is due is renewed behind the caller.
@@ -65,10 +65,10 @@ func (s *session) get(ctx context.Context) (*lease, error) {
 	retry := !now.Before(s.retry)
 	s.mu.Unlock()
 	if !l.usable(now) {
-		return s.flight.do(ctx, s.client.timeout, s.tend)
+		return s.flight.Do(ctx, s.tend)
 	}
 	if l.isDue(now) && retry {
-		s.flight.start(s.client.timeout, s.tend)
+		s.flight.Start(s.tend)
 	}
 	return l, nil
 }
@@ -102,7 +102,7 @@ func (s *session) tend(ctx context.Context) (*lease, error) {
 // may be why, errNoPermission if not.
 func (s *session) reject(ctx context.Context, bad *lease) (*lease, error) {
 	for range 2 { // the first time, the call may be one that began before
-		l, err := s.flight.do(ctx, s.client.timeout, func(ctx context.Context) (*lease, error) {
+		l, err := s.flight.Do(ctx, func(ctx context.Context) (*lease, error) {
 			return s.check(ctx, bad)
 		})
 		if err != nil || l != bad {
@@ -236,25 +236,15 @@ func (s *session) failed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failures++
-	s.retry = time.Now().Add(backoff(s.failures))
-}
-
-// backoff is the pause after the n-th failure in a row: 1 s, 2 s, 4 s, up to a
-// minute, each 20% up or down.
-func backoff(n int) time.Duration {
-	d := maxBackoff
-	if n <= 6 {
-		d = minBackoff << (n - 1)
-	}
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+	s.retry = time.Now().Add(sourcekit.Backoff(s.failures))
 }
 
 func (s *session) run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		_, err := s.flight.do(ctx, s.client.timeout, s.tend)
+		_, err := s.flight.Do(ctx, s.tend)
 		wait := s.untilDue()
 		if err != nil {
-			wait = max(wait, minBackoff/2)
+			wait = max(wait, time.Second/2)
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -163,7 +163,10 @@ func TestCredential_SlipStopsAChain(t *testing.T) {
 	for _, path := range []string{"~/token", "$HOME/token", "%USERPROFILE%/token", `"/run/token"`} {
 		refused(t, newSource(t, client(), "secret/x", vault.Options{Auth: vault.Token(vault.File(path))}), tokensource.ErrInvalid, "no ~ or variable is expanded")
 	}
-	for _, credential := range []vault.Credential{vault.Env("NOT-SET.x"), vault.File("/nonexistent/token")} {
-		refused(t, newSource(t, client(), "secret/x", vault.Options{Auth: vault.Token(credential)}), tokensource.ErrNotFound, "which the login needs")
+	for says, credential := range map[string]vault.Credential{
+		"which the login needs":                            vault.Env("NOT-SET.x"),
+		"Vault token: there is no file /nonexistent/token": vault.File("/nonexistent/token"),
+	} {
+		refused(t, newSource(t, client(), "secret/x", vault.Options{Auth: vault.Token(credential)}), tokensource.ErrNotFound, says)
 	}
 }

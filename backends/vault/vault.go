@@ -64,10 +64,8 @@
 //	session.go     the Vault token: login, renewal, revocation
 //	auth.go        the login methods
 //	credential.go  where a login's secrets come from
-//	open_unix.go   opening files without waiting for a pipe's writer
 //	client.go      the Vault client: environment, no redirects
 //	error.go       what an error of the client means
-//	flight.go      one call for many callers
 //	opener.go      the spelling for backends.Parse
 package vault
 
@@ -86,6 +84,7 @@ import (
 	"github.com/hashicorp/vault/api"
 	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 const defaultField = "api_key"
@@ -138,7 +137,7 @@ type Source struct {
 func New(vault *api.Client, path string, options Options) (*Source, error) {
 	path = strings.Trim(path, "/")
 	options.Mount = strings.Trim(options.Mount, "/")
-	if slices.ContainsFunc([]string{path, options.Mount, options.Namespace, options.Field}, holdsToken) {
+	if slices.ContainsFunc([]string{path, options.Mount, options.Namespace, options.Field}, sourcekit.HoldsToken) {
 		return nil, tokensource.NewError(scheme, tokensource.ErrInvalid, "the path, or an option beside it, looks like a token of packagecloud; give the path of the secret that holds it", nil)
 	}
 	s := &Source{name: spell(path, options), options: options, path: path}
@@ -155,7 +154,7 @@ func New(vault *api.Client, path string, options Options) (*Source, error) {
 	s.options.Auth = nil // the client has it, where a user's own doesn't print
 	s.client = client
 	s.session = newSession(s.name, client)
-	s.lookup = &lookup{}
+	s.lookup = &lookup{flight: sourcekit.Flight[store]{Name: "the lookup of the mount", Timeout: client.timeout}}
 	return s, nil
 }
 
@@ -176,21 +175,6 @@ func spell(path string, options Options) string {
 		}
 	}
 	return spec.String()
-}
-
-// holdsToken reports whether s holds what looks like a token of packagecloud, 48
-// hexadecimal digits by themselves, so that no error repeats it.
-func holdsToken(s string) bool {
-	for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return !isAlphanumeric(r) }) {
-		if len(word) == 48 && strings.Trim(strings.ToLower(word), "0123456789abcdef") == "" {
-			return true
-		}
-	}
-	return false
-}
-
-func isAlphanumeric(r rune) bool {
-	return '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 }
 
 func flaw(path string, options Options) string {

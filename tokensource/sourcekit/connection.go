@@ -25,6 +25,9 @@ type Connection struct {
 	// CA says what to do about a certificate of an unknown authority, such as
 	// "set VAULT_CACERT to the authority's certificate".
 	CA string
+	// ServerName says how a client is told that the certificate has another name
+	// than the address, such as "set VAULT_TLS_SERVER_NAME". Empty: not at all.
+	ServerName string
 	// ClientCert says how a client certificate is given, such as "set
 	// VAULT_CLIENT_CERT and VAULT_CLIENT_KEY".
 	ClientCert string
@@ -132,7 +135,7 @@ func (c Connection) certificate(err error) string {
 		return certificate + "can't be checked, since this machine has no list of authorities; install one, or " + c.CA
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return certificate + "is for another host name; " + c.Address + " should have a name that the certificate is for"
+		return certificate + "is for another host name; " + c.Address + " should have a name that the certificate is for" + or(c.ServerName)
 	}
 	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
 	if ok && invalid.Reason == x509.Expired {
@@ -142,6 +145,14 @@ func (c Connection) certificate(err error) string {
 		return certificate + "isn't valid; look at the certificate, and at the clock of this machine"
 	}
 	return ""
+}
+
+// or adds one more piece of advice, if there is one.
+func or(advice string) string {
+	if advice == "" {
+		return ""
+	}
+	return ", or " + advice
 }
 
 // alert tells of a server that refuses the client's TLS.

@@ -23,7 +23,7 @@ import (
 )
 
 // setup is what the errors of the tests advise to set.
-var setup = sourcekit.Connection{Address: "STORE_ADDR", CA: "set STORE_CA", ClientCert: "set STORE_CERT"}
+var setup = sourcekit.Connection{Address: "STORE_ADDR", CA: "set STORE_CA", ServerName: "set STORE_NAME", ClientCert: "set STORE_CERT"}
 
 // server starts a server that speaks TLS unless config is nil.
 func server(t *testing.T, config *tls.Config, handler http.HandlerFunc) *httptest.Server {
@@ -118,7 +118,7 @@ func TestConnection_TellsWhySettingsAreWrong(t *testing.T) {
 		"http to an alert":      {"http://" + saying(t, "\x15\x03\x01\x00\x02\x02\x46"), nil, "the server speaks https there; STORE_ADDR should begin with https://"},
 		"https to SSH":          {"https://" + saying(t, "SSH-2.0-x\r\n"), nil, "doesn't speak https there; is the port of STORE_ADDR right?"},
 		"unknown authority":     {secure.URL, nil, "the server's certificate is signed by an authority that isn't trusted here; set STORE_CA"},
-		"another name":          {strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), trusting(secure), "another host name; STORE_ADDR should have a name that the certificate is for"},
+		"another name":          {strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), trusting(secure), "another host name; STORE_ADDR should have a name that the certificate is for, or set STORE_NAME"},
 		"no address in it":      {elsewhere, trustsElsewhere, "another host name"},
 		"expired":               {expired, trustsExpired, "has expired or isn't valid yet; renew it, or correct the clock"},
 		"not valid yet":         {early, trustsEarly, "has expired or isn't valid yet"},

@@ -119,7 +119,7 @@ func fileError(path string, err error) error {
 	irregular, isIrregular := errors.AsType[irregularError](err)
 	switch {
 	case missing && (strings.HasPrefix(path, "~") || strings.ContainsAny(path, "$%\"'`")):
-		return fail(tokensource.ErrInvalid, "there is no file %s; write its whole path without quotes, since no ~ and no variable is expanded", shown(path))
+		return fail(tokensource.ErrInvalid, "there is no file %s; write its whole path without quotes, since no ~ or variable is expanded", shown(path))
 	case missing:
 		return fail(tokensource.ErrNotFound, "there is no file %s; write it, or correct the path", shown(path))
 	case errors.Is(err, fs.ErrPermission):

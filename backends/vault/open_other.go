@@ -1,5 +1,0 @@
-//go:build !unix
-
-package vault
-
-const openFlags = 0
