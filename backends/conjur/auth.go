@@ -2,15 +2,12 @@ package conjur
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/cyberark/conjur-api-go/conjurapi"
@@ -18,6 +15,7 @@ import (
 	"github.com/cyberark/conjur-api-go/conjurapi/response"
 
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 // Auth is a way to log in. The zero Auth is what Conjur's settings say. An Auth may
@@ -260,42 +258,24 @@ func sdkFailure(err error) error {
 	return fail(tokensource.ErrUnavailable, fmt.Sprintf("the SDK's client failed to log in with a %T, whose text is withheld because it may hold a secret", err), err)
 }
 
-// readFile reads a file with a credential. It isn't empty.
+// readFile reads a file with a credential. It isn't empty. One that this user may not
+// read is ErrInvalid, since it isn't Conjur that denies it.
 func readFile(what, path string) ([]byte, error) {
 	data, err := readRegular(path)
-	problem := func(kind error, is string) ([]byte, error) {
-		return nil, fail(kind, fmt.Sprintf("the file with %s, %q, %s", what, path, is), err)
-	}
-	switch {
+	switch data = bytes.TrimSpace(data); {
+	case err == nil && len(data) > 0:
+		return data, nil
+	case err == nil:
+		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the file with %s, %q, is empty", what, path), nil)
 	case errors.Is(err, fs.ErrNotExist):
-		return problem(tokensource.ErrUnavailable, "doesn't exist; does the program run that writes it?")
-	case errors.Is(err, fs.ErrPermission):
-		return problem(tokensource.ErrInvalid, "may not be read by this user")
-	case err == errIrregular:
-		return problem(tokensource.ErrInvalid, "is no regular file")
-	case err != nil:
-		return problem(tokensource.ErrInvalid, "can't be read")
-	case len(data) > maxValue:
-		return problem(tokensource.ErrInvalid, "is larger than 1 MiB; is it the right one?")
+		return nil, fail(tokensource.ErrUnavailable, fmt.Sprintf("the file with %s, %q, doesn't exist; does the program run that writes it?", what, path), err)
 	}
-	if data = bytes.TrimSpace(data); len(data) == 0 {
-		return problem(tokensource.ErrInvalid, "is empty")
-	}
-	return data, nil
+	return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("%s can't be read: %s", what, err.Message), err)
 }
 
-var errIrregular = errors.New("not a regular file")
-
-// readRegular reads a regular file, up to a byte more than maxValue. It doesn't wait
-// for the writer of a FIFO, which nothing could put an end to.
-func readRegular(path string) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, cmp.Or(err, errIrregular)
-	}
-	return io.ReadAll(io.LimitReader(file, maxValue+1))
+// readRegular reads a regular file of up to maxValue bytes.
+func readRegular(path string) ([]byte, *tokensource.Error) {
+	data, _, err := sourcekit.ReadFile(path, maxValue)
+	e, _ := errors.AsType[*tokensource.Error](err)
+	return data, e
 }

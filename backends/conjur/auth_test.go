@@ -147,7 +147,7 @@ func TestJWT_TellsWhatIsWrong(t *testing.T) {
 		{"smuggling", conjur.JWT("ci", "", gives("a.b.c&jwt="+secret, nil)), tokensource.ErrInvalid, "isn't one"},
 		{"no file", conjur.JWTFile("ci", "", filepath.Join(t.TempDir(), "none")), tokensource.ErrUnavailable, "doesn't exist"},
 		{"empty file", conjur.JWTFile("ci", "", writeFile(t, "jwt", "\n")), tokensource.ErrInvalid, "is empty"},
-		{"folder", conjur.JWTFile("ci", "", t.TempDir()), tokensource.ErrInvalid, "is no regular file"},
+		{"folder", conjur.JWTFile("ci", "", t.TempDir()), tokensource.ErrInvalid, "isn't a regular file but a directory"},
 		{"huge file", conjur.JWTFile("ci", "", writeFile(t, "jwt", strings.Repeat("x", 1<<20+1))), tokensource.ErrInvalid, "larger than 1 MiB"},
 		{"other file", conjur.JWTFile("ci", "", writeFile(t, "jwt", secret)), tokensource.ErrInvalid, "isn't one"},
 	} {

@@ -62,7 +62,6 @@
 //	server.go     requests, and what answers mean
 //	settings.go   CONJUR_* and .conjurrc
 //	stored.go     what "conjur login" left in .netrc or a keyring
-//	value.go      JSON secrets
 //	slip.go       ids that were probably meant otherwise
 //	opener.go     Opener
 //
@@ -79,7 +78,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -90,6 +88,7 @@ import (
 
 	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 const defaultTimeout = 30 * time.Second
@@ -248,10 +247,8 @@ func spell(variable string, o Options) backends.Spec {
 // something is only named, which errors would repeat.
 func holdsToken(spec backends.Spec) bool {
 	words := slices.AppendSeq([]string{spec.Name, spec.Field}, maps.Values(spec.Options))
-	return slices.ContainsFunc(words, looksLikeToken.MatchString)
+	return slices.ContainsFunc(words, sourcekit.HoldsToken)
 }
-
-var looksLikeToken = regexp.MustCompile(`(?i)(^|[^0-9a-z])[0-9a-f]{48}([^0-9a-z]|$)`)
 
 // Token reads the variable.
 func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
@@ -264,9 +261,9 @@ func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 	if err != nil {
 		return tokensource.Token{}, s.wrap(err)
 	}
-	secret, flaw := pick(data, s.field)
-	if flaw != "" {
-		return tokensource.Token{}, s.error(tokensource.ErrInvalid, flaw, nil)
+	secret, err := sourcekit.Field(s.field).Read(data)
+	if err != nil {
+		return tokensource.Token{}, s.wrap(err)
 	}
 	return tokensource.NewToken(secret, s.metadata())
 }
@@ -365,10 +362,13 @@ func (s *Source) error(kind error, message string, cause error) error {
 	return tokensource.NewError(s.origin, kind, message, cause)
 }
 
-// wrap gives an error of this package its source.
+// wrap gives an error of this package, or of sourcekit, its source.
 func (s *Source) wrap(err error) error {
-	if f, ok := err.(*failure); ok {
-		return s.error(f.kind, f.message, f.cause())
+	switch e := err.(type) {
+	case *failure:
+		return s.error(e.kind, e.message, e.cause())
+	case *tokensource.Error:
+		return s.error(e.Kind, e.Message, e)
 	}
 	return err
 }

@@ -110,8 +110,8 @@ func TestSource_ReadsAFieldOfJSON(t *testing.T) {
 		{"large JSON", `{"user":"` + strings.Repeat("x", 1<<19) + `","token":"` + secret + `"}`, "token", secret, nil, ""},
 		{"JSON with space", "\n { \"token\" : \"" + secret + "\\n\" } \n", "token", secret, nil, ""},
 		{"no field named", `{"token":"` + secret + `"}`, "", "", tokensource.ErrInvalid, "name the field"},
-		{"number", `{"token":12,"x":"` + secret + `"}`, "token", "", tokensource.ErrInvalid, "not a string"},
-		{"null", `{"token":null}`, "token", "", tokensource.ErrInvalid, "not a string"},
+		{"number", `{"token":12,"x":"` + secret + `"}`, "token", "", tokensource.ErrInvalid, "expected a string"},
+		{"null", `{"token":null}`, "token", "", tokensource.ErrInvalid, "expected a string"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s.Set(variable, test.data)

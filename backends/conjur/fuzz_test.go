@@ -2,78 +2,17 @@ package conjur
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 )
 
 // canary is put in place of every x of what is fuzzed, and must come back in no error.
 const canary = "canary6f1c9e"
 
 func withCanary(data []byte) []byte { return bytes.ReplaceAll(data, []byte("x"), []byte(canary)) }
-
-// FuzzPick holds reading a field against encoding/json, and that no flaw repeats
-// the value.
-func FuzzPick(f *testing.F) {
-	for _, seed := range []string{`{"token":"abc"}`, `{"token":1}`, `{"token":null}`, ` {"token":"a","token":"b"}`, `{"x":"x","token":"x`, `{"token":["x"]}`, `{`, `[]`, `null`, "abc", `{"Token":"x"}`} {
-		f.Add([]byte(seed), "token")
-	}
-	f.Add([]byte(`{"token":"x"}`), "")
-	f.Fuzz(func(t *testing.T, data []byte, field string) {
-		data = withCanary(data)
-		secret, flaw := pick(data, field)
-		switch {
-		case flaw != "":
-			if secret != "" {
-				t.Error("there is a secret beside the flaw")
-			}
-			if strings.Contains(flaw, canary) && !strings.Contains(field, canary) {
-				t.Errorf("the flaw repeats the value: %s", flaw)
-			}
-		case field == "":
-			if secret != string(data) {
-				t.Error("without a field it is not everything")
-			}
-		default:
-			var object map[string]any
-			if err := json.Unmarshal(data, &object); err != nil || object[field] != secret {
-				t.Error("it is another value than encoding/json reads")
-			}
-		}
-	})
-}
-
-// FuzzWith holds a write against a read.
-func FuzzWith(f *testing.F) {
-	for _, seed := range []string{``, `{"token":"abc"}`, `{"a":1,"token":"a"}`, `{"a":[1,2.50,"<&>\u2028"]}`} {
-		f.Add([]byte(seed), "token", "secret")
-	}
-	f.Fuzz(func(t *testing.T, data []byte, field, secret string) {
-		if field == "" || !utf8.ValidString(field) || !utf8.ValidString(secret) {
-			t.Skip()
-		}
-		before := decode(data)
-		after, flaw := with(data, field, secret)
-		if flaw != "" {
-			if before != nil || len(data) == 0 {
-				t.Errorf("it can't be written: %s", flaw)
-			}
-			return
-		}
-		if got, flaw := pick([]byte(after), field); got != secret {
-			t.Errorf("%q became %q, which has %q (%s)", data, after, got, flaw)
-		}
-		for name := range before {
-			if _, ok := decode([]byte(after))[name]; !ok {
-				t.Errorf("%q became %q: a field is gone", data, after)
-			}
-		}
-	})
-}
 
 // FuzzAccessToken holds that whatever Conjur sends is refused or has a life that
 // ends within a day.

@@ -28,7 +28,7 @@ func TestFiles_FIFOHoldsNothingUp(t *testing.T) {
 	for _, auth := range []conjur.Auth{conjur.JWTFile("ci", "", path), conjur.AccessTokenFile(path), {}} {
 		source := s.source(t, with(auth), func(o *conjur.Options) { o.Timeout = time.Second })
 		for range 3 {
-			s.refused(t, source, tokensource.ErrInvalid, "is no regular file")
+			s.refused(t, source, tokensource.ErrInvalid, "isn't a regular file but a FIFO")
 		}
 	}
 	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
@@ -41,9 +41,9 @@ func TestFiles_FIFOHoldsNothingUp(t *testing.T) {
 // Guarantee B7.
 func TestSettings_FIFOHoldsNothingUp(t *testing.T) {
 	for name, says := range map[string]string{
-		".conjurrc":        "can't be read, since that is no regular file",
-		"CONJURRC":         "can't be read, since that is no regular file",
-		"CONJUR_CERT_FILE": "of the settings can't be read, since it is no regular file",
+		".conjurrc":        "isn't a regular file but a FIFO",
+		"CONJURRC":         "isn't a regular file but a FIFO",
+		"CONJUR_CERT_FILE": "of the settings can't be read: ",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/cyberark/conjur-api-go/conjurapi/response"
 
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 // Put adds next to the variable as its latest value and returns it as this source
@@ -34,10 +35,11 @@ func (s *Source) Put(ctx context.Context, next, _ tokensource.Token) (tokensourc
 		if err != nil && !(errors.Is(s.wrap(err), tokensource.ErrNotFound) && s.missing == nil) {
 			return tokensource.Token{}, s.wrap(err)
 		}
-		var flaw string
-		if value, flaw = with(data, s.field, value); flaw != "" {
-			return tokensource.Token{}, s.error(tokensource.ErrInvalid, flaw, nil)
+		written, err := sourcekit.Field(s.field).Write(data, value)
+		if err != nil {
+			return tokensource.Token{}, s.wrap(err)
 		}
+		value = string(written)
 	}
 	_, err := s.do(ctx, func() (*http.Request, error) {
 		return s.session().server.requests.AddSecretRequest(s.id(), value)

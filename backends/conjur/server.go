@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,13 +15,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/cyberark/conjur-api-go/conjurapi"
 	"github.com/cyberark/conjur-api-go/conjurapi/response"
 
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 const (
@@ -207,11 +208,19 @@ func foreign(contentType string, body []byte) string {
 	case kind == "text/html", kind == "application/xhtml+xml", bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
 		return "a web page"
 	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
-		if len(body) > 0 && decode(body) == nil {
+		var object map[string]json.RawMessage
+		if len(body) > 0 && (json.Unmarshal(body, &object) != nil || object == nil) {
 			return "JSON, but no object"
 		}
 	}
 	return ""
+}
+
+// connection is where the settings for it come from.
+var connection = sourcekit.Connection{
+	Address:    "CONJUR_APPLIANCE_URL (appliance_url in .conjurrc, or Options.ApplianceURL)",
+	CA:         "set CONJUR_CERT_FILE, cert_file in .conjurrc, or Options.CA to the authority's certificate",
+	ClientCert: "give an Options.HTTPClient that has it",
 }
 
 // broken says why a request had no answer. The text of err isn't used: it may hold
@@ -220,43 +229,11 @@ func (s *server) broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ended(ctx.Err())
 	}
-	return fail(tokensource.ErrUnavailable, "no answer from "+s.address+": "+s.reason(err), err)
-}
-
-func (s *server) reason(err error) string {
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "its certificate is signed by an authority that isn't trusted here; set CONJUR_CERT_FILE, cert_file in .conjurrc, or Options.CA"
+	reason, _ := connection.Reason(err)
+	if e, ok := errors.AsType[net.Error](err); errors.Is(err, context.DeadlineExceeded) || ok && e.Timeout() {
+		reason = fmt.Sprintf("it took longer than %v", s.timeout)
 	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "its certificate is for another host name"
-	}
-	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
-		if e.Reason == x509.Expired {
-			return "its certificate has expired, or isn't valid yet"
-		}
-		return "its certificate isn't valid"
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "its certificate isn't valid"
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "it doesn't speak TLS; is the address http?"
-	}
-	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
-		return "there is no such host name"
-	}
-	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		return fmt.Sprintf("it took longer than %v", s.timeout)
-	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("it took longer than %v", s.timeout)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the connection was refused"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return "the connection was cut"
-	}
-	return "the connection failed"
+	return fail(tokensource.ErrUnavailable, "no answer from "+s.address+": "+cmp.Or(reason, "the connection failed"), err)
 }
 
 // statusError is an answer that isn't 2xx.

@@ -7,12 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 // lifetime is that of an access token that doesn't tell.
@@ -29,12 +29,6 @@ func (a *accessToken) same(b *accessToken) bool {
 	return subtle.ConstantTimeCompare([]byte(a.header()), []byte(b.header())) == 1
 }
 
-// The pause after a login that failed while the access token still serves.
-const (
-	minBackoff = time.Second
-	maxBackoff = time.Minute
-)
-
 // session is the access token of one source.
 type session struct {
 	server *server
@@ -42,22 +36,19 @@ type session struct {
 	held   bool
 	hint   string
 
+	login sourcekit.Flight[*accessToken]
+
 	mu       sync.Mutex
 	current  *accessToken
-	call     *login    // the one that runs, or nil
 	failures int       // in a row
 	retry    time.Time // no login behind the callers before
 }
 
-// login is one attempt. Waiters hold on to done; the rest is set before it closes.
-type login struct {
-	done   chan struct{}
-	access *accessToken
-	err    error
-}
-
 func newSession(server *server, auth Auth) *session {
-	return &session{server: server, fetch: auth.fetch, held: auth.held, hint: auth.hint}
+	return &session{
+		server: server, fetch: auth.fetch, held: auth.held, hint: auth.hint,
+		login: sourcekit.Flight[*accessToken]{Name: "the login", Timeout: server.timeout},
+	}
 }
 
 // get returns an access token to use, other than refused if there can be another.
@@ -73,86 +64,65 @@ func (s *session) get(ctx context.Context, refused *accessToken) (*accessToken, 
 	}
 	now, current := time.Now(), s.current
 	serves := current != nil && now.Before(current.end)
-	if s.call == nil && (!serves || !now.Before(current.renew) && !now.Before(s.retry)) {
-		s.start()
-	}
-	call := s.call
+	due := serves && !now.Before(current.renew) && !now.Before(s.retry)
 	s.mu.Unlock()
+	if due {
+		s.login.Start(s.logIn)
+	}
 	if serves {
 		return current, nil
 	}
-
-	select {
-	case <-call.done:
-		return call.access, call.err
-	case <-ctx.Done():
-		return nil, ended(ctx.Err())
+	access, err := s.login.Do(ctx, s.logIn)
+	switch e := err.(type) {
+	case *failure:
+		return nil, e
+	case *tokensource.Error:
+		return nil, fail(e.Kind, e.Message, e)
 	}
+	if err != nil {
+		return nil, ended(err)
+	}
+	return access, nil
 }
 
 func ended(err error) error {
 	return fail(tokensource.ErrUnavailable, "gave up waiting: "+err.Error(), err)
 }
 
-// start begins a login. s.mu is held. The time limit ends it even if a caller's
-// function doesn't return.
-func (s *session) start() {
-	call := &login{done: make(chan struct{})}
-	s.call = call
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), s.server.timeout)
-		defer cancel()
-		late := fail(tokensource.ErrUnavailable, fmt.Sprintf("the login took longer than %v", s.server.timeout), context.DeadlineExceeded)
-		stop := context.AfterFunc(ctx, func() { s.finish(call, nil, late) })
-		defer stop()
-		access, err := (*accessToken)(nil), error(fail(tokensource.ErrInvalid, "the login panicked or ended its goroutine", nil))
-		defer func() {
-			if recover() != nil {
-				access = nil // err is as it was
-			}
-			s.finish(call, access, err)
-		}()
-		access, err = s.logIn(ctx)
-		if err != nil && ctx.Err() != nil {
-			err = late
-		}
-	}()
-}
-
+// logIn makes one login, unless another has just ended well.
 func (s *session) logIn(ctx context.Context) (*accessToken, error) {
-	data, err := s.fetch(ctx, s.server)
-	if err != nil {
-		return nil, err
+	if current := s.begin(); current != nil {
+		return current, nil
 	}
-	return s.parse(data)
-}
-
-// finish ends a login, once.
-func (s *session) finish(call *login, access *accessToken, err error) {
+	data, err := s.fetch(ctx, s.server)
+	var access *accessToken
+	if err == nil {
+		access, err = s.parse(data)
+	}
+	if late := ctx.Err(); late != nil { // Nobody may wait for it any more.
+		return nil, fail(tokensource.ErrUnavailable, fmt.Sprintf("the login took longer than %v", s.server.timeout), late)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.call != call {
-		return
+	if err != nil {
+		s.retry = time.Now().Add(sourcekit.Backoff(s.failures))
+		return nil, err
 	}
-	s.call = nil
-	if err == nil {
-		s.current, s.failures = access, 0
-	} else {
-		s.failures++
-		s.retry = time.Now().Add(backoff(s.failures))
-	}
-	call.access, call.err = access, err
-	close(call.done)
+	s.current, s.failures, s.retry = access, 0, time.Time{}
+	return access, nil
 }
 
-// backoff is the pause after the n-th failure in a row: 1 s, 2 s, 4 s, up to a
-// minute, each 20% up or down.
-func backoff(n int) time.Duration {
-	d := maxBackoff
-	if n <= 6 {
-		d = minBackoff << (n - 1)
+// begin returns the access token if it isn't due. Else it counts the login that begins
+// as failed until that has ended well, since it may never end.
+func (s *session) begin() *accessToken {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != nil && time.Now().Before(s.current.renew) {
+		return s.current
 	}
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+	s.failures++
+	s.retry = time.Now().Add(s.server.timeout + sourcekit.Backoff(s.failures))
+	return nil
 }
 
 // parse makes an access token of Conjur's JSON. Nothing of it is in an error.

@@ -140,16 +140,13 @@ func systemFile(goos string) string {
 func (s *settings) mergeFile(path string, named bool) error {
 	data, err := readRegular(path)
 	switch {
+	case err == nil:
 	case errors.Is(err, fs.ErrNotExist) && !named:
 		return nil
-	case err == errIrregular:
-		return fail(tokensource.ErrInvalid, fmt.Sprintf("the settings in %q can't be read, since that is no regular file; name a file", path), nil)
 	case errors.Is(err, fs.ErrNotExist):
 		return fail(tokensource.ErrInvalid, fmt.Sprintf("CONJURRC names %q, which doesn't exist", path), err)
-	case errors.Is(err, fs.ErrPermission):
-		return fail(tokensource.ErrInvalid, fmt.Sprintf("the settings in %q may not be read by this user", path), err)
-	case err != nil:
-		return fail(tokensource.ErrInvalid, fmt.Sprintf("the settings in %q can't be read", path), err)
+	default:
+		return fail(tokensource.ErrInvalid, "the settings can't be read: "+err.Message, err)
 	}
 	var file settings
 	if err := yaml.Unmarshal(data, &file); err != nil {
@@ -190,15 +187,8 @@ func (s settings) certificates() ([]byte, error) {
 		return nil, nil
 	}
 	data, err := readRegular(s.CertFile)
-	switch {
-	case err == errIrregular:
-		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the certificate file %q of the settings can't be read, since it is no regular file; name a file", s.CertFile), nil)
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the certificate file %q of the settings doesn't exist", s.CertFile), err)
-	case err != nil:
-		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the certificate file %q of the settings can't be read", s.CertFile), err)
-	case len(data) > maxValue:
-		return nil, fail(tokensource.ErrInvalid, fmt.Sprintf("the certificate file %q of the settings is larger than 1 MiB; is it the right one?", s.CertFile), nil)
+	if err != nil {
+		return nil, fail(tokensource.ErrInvalid, "the certificate file of the settings can't be read: "+err.Message, err)
 	}
 	return data, nil
 }

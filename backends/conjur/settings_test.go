@@ -233,7 +233,7 @@ func TestSettings_WhatIsWrongIsInvalid(t *testing.T) {
 		{"timeout", env{"CONJUR_HTTP_TIMEOUT": "soon"}, "CONJUR_HTTP_TIMEOUT"},
 		{"long timeout", env{"CONJUR_HTTP_TIMEOUT": "601"}, "between 1 and 600"},
 		{"keep-alives", env{"CONJUR_DISABLE_KEEP_ALIVES": "perhaps"}, "CONJUR_DISABLE_KEEP_ALIVES"},
-		{"certificate missing", env{"CONJUR_CERT_FILE": "/nonexistent/ca.pem"}, "doesn't exist"},
+		{"certificate missing", env{"CONJUR_CERT_FILE": "/nonexistent/ca.pem"}, "there is no file /nonexistent/ca.pem"},
 		{"certificate a folder", env{"CONJUR_CERT_FILE": t.TempDir()}, "can't be read"},
 		{"certificate not PEM", env{"CONJUR_SSL_CERTIFICATE": "x"}, "no PEM certificate"},
 		{"a key for a certificate", env{"CONJUR_SSL_CERTIFICATE": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}))}, "no PEM certificate"},

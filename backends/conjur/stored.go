@@ -53,14 +53,12 @@ func (s settings) fromKeyring() (login, key string, err error) {
 }
 
 func (s settings) fromNetRC() (login, key string, err error) {
-	data, err := readRegular(s.NetRC)
+	data, flaw := readRegular(s.NetRC)
 	switch {
-	case s.NetRC == "" || errors.Is(err, fs.ErrNotExist):
+	case s.NetRC == "" || flaw != nil && errors.Is(flaw, fs.ErrNotExist):
 		return "", "", notLoggedIn("there is no .netrc")
-	case err == errIrregular:
-		return "", "", fail(tokensource.ErrInvalid, fmt.Sprintf("%q, in place of a .netrc, is no regular file", s.NetRC), nil)
-	case err != nil:
-		return "", "", fail(tokensource.ErrInvalid, fmt.Sprintf("the credentials in %q can't be read by this user", s.NetRC), err)
+	case flaw != nil:
+		return "", "", fail(tokensource.ErrInvalid, "the .netrc can't be read: "+flaw.Message, flaw)
 	}
 	parsed, err := netrc.Parse(bytes.NewReader(data))
 	if err != nil {

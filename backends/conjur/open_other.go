@@ -1,5 +1,0 @@
-//go:build !unix
-
-package conjur
-
-const openFlags = 0
