@@ -28,41 +28,56 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 	if err != nil {
 		return err
 	}
-	req := packageDelete.on(address)
-	req.subject = r.subject(pkg)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	unknown := func(err error) error {
-		return fmt.Errorf("%w: %s may be deleted; look whether it is still in %s: %w", ErrUnknownOutcome, shorten(pkg.Filename, 200), r, err)
-	}
-	lost := false     // an earlier try may have been carried out
-	var failure error // of the look after it
-	err = r.client.retry.Run(ctx, func(int) error {
-		_, err := r.client.call(ctx, req, nil)
-		if err == nil || lost && errors.Is(err, ErrNotFound) {
-			return nil
-		}
-		if lost = lost || ambiguous(err); !lost || ctx.Err() != nil {
-			return err
-		}
-		var have *Package
-		if have, failure = r.stored(ctx, pkg, false); failure == nil && have == nil {
-			return nil
-		}
-		return err
-	}, func(err error) exchange.Verdict {
-		return exchange.Verdict{Again: ambiguous(err) && failure == nil, RetryAfter: retryAfter(err)}
+	d := &deletion{repo: r, pkg: pkg, request: packageDelete.on(address)}
+	d.request.subject = r.subject(pkg)
+	err = r.client.retry.Run(ctx, func(int) error { return d.try(ctx) }, func(err error) exchange.Verdict {
+		return exchange.Verdict{Again: ambiguous(err) && d.failure == nil, RetryAfter: retryAfter(err)}
 	}, nil)
-	switch {
-	case err == nil || !lost:
-		return err
-	case failure != nil:
-		return unknown(unseen(err, failure))
-	case ctx.Err() == nil && answered(err):
-		return fmt.Errorf("packagecloud: %s is still in %s: %w", shorten(pkg.Filename, 200), r, err)
+	return d.outcome(ctx, err)
+}
+
+// deletion is one call of Delete.
+type deletion struct {
+	repo    *Repository
+	pkg     *Package
+	request request
+
+	lost    bool  // a try may have been carried out
+	failure error // of the look after it
+}
+
+// try sends the request, and looks for the package if the answer doesn't tell. Its
+// error is nil if the package is gone.
+func (d *deletion) try(ctx context.Context) error {
+	_, err := d.repo.client.call(ctx, d.request, nil)
+	if err == nil || d.lost && errors.Is(err, ErrNotFound) {
+		return nil
 	}
-	return unknown(err)
+	if d.lost = d.lost || ambiguous(err); !d.lost || ctx.Err() != nil {
+		return err
+	}
+	have, failure := d.repo.stored(ctx, d.pkg, false)
+	if d.failure = failure; failure == nil && have == nil {
+		return nil
+	}
+	return err
+}
+
+// outcome makes the error of the deletion from that of its last try.
+func (d *deletion) outcome(ctx context.Context, err error) error {
+	name := shorten(d.pkg.Filename, 200)
+	switch {
+	case err == nil || !d.lost:
+		return err
+	case d.failure != nil:
+		err = unseen(err, d.failure)
+	case ctx.Err() == nil && answered(err):
+		return fmt.Errorf("packagecloud: %s is still in %s: %w", name, d.repo, err)
+	}
+	return fmt.Errorf("%w: %s may be deleted; look whether it is still in %s: %w", ErrUnknownOutcome, name, d.repo, err)
 }
 
 // Promote moves pkg to another repository, such as "acme/stable", and returns
@@ -269,107 +284,4 @@ func answered(err error) bool {
 	}
 	_, ok := errors.AsType[*answerError](err)
 	return ok
-}
-
-// address is the path at which pkg is deleted and, with a suffix, promoted:
-// the server's own, or, where it gives none (alpine) or pkg was made by hand, the
-// documented path.
-func (r *Repository) address(ctx context.Context, pkg *Package, suffix string) (string, error) {
-	if pkg == nil {
-		return "", errNilPackage
-	}
-	given := pkg.DestroyURL
-	if suffix != "" {
-		given = pkg.PromoteURL
-	}
-	if given != "" {
-		return given, r.owns(ctx, given, pkg.Filename)
-	}
-	var elements []string
-	switch index, version, ok := strings.Cut(pkg.Distribution, "/"); {
-	case pkg.Type == "gem" || index == "RubyGem" || index == "gems":
-		elements = []string{"gems"}
-	case index == "java": // its version is followed by the group
-		elements = append([]string{index}, strings.Split(version, "/")...)
-	case ok:
-		elements = []string{index, version}
-	case index == "python", index == "node", index == "anyfile":
-		elements = []string{index, "1"}
-	case index == "helm":
-		elements = []string{index, "v1"}
-	default:
-		return "", fmt.Errorf("packagecloud: the distribution of the package is %q; it should look like ubuntu/noble", shorten(pkg.Distribution, 100))
-	}
-	path, err := r.path(append(elements, pkg.Filename)...)
-	if err != nil {
-		return "", err
-	}
-	if path += suffix; pkg.Scope != "" {
-		if err := checkName(pkg.Scope); err != nil {
-			return "", err
-		}
-		path += "?" + url.Values{"scope": {pkg.Scope}}.Encode()
-	}
-	return path, nil
-}
-
-// owns makes sure that a change at an address of the server's stays on the base
-// URL's server and below this repository, however that server or a proxy before it
-// cleans and decodes the path. A file's own name may look escaped.
-func (r *Repository) owns(ctx context.Context, address, filename string) error {
-	u, err := r.client.http.Resolve(ctx, address)
-	if err != nil {
-		return err
-	}
-	base, err := r.client.http.Auth.BaseURL(ctx)
-	if err != nil {
-		return err
-	}
-	elsewhere := func(how string) error {
-		return fmt.Errorf("packagecloud: the server's address for changing the package %s; nothing was sent: list the packages of %s again, from its own server", how, r)
-	}
-	if !exchange.SameOrigin(u, base) {
-		return elsewhere("is on another server, " + shorten(u.Host, 200))
-	}
-	rest, ok := strings.CutPrefix(u.EscapedPath(), strings.TrimSuffix(base.EscapedPath(), "/")+"/api/v1/repos/")
-	if !ok {
-		return elsewhere("isn't below /api/v1/repos")
-	}
-	var elements []string
-	for escaped := range strings.SplitSeq(rest, "/") {
-		e, err := url.PathUnescape(escaped)
-		if err != nil || checkName(e) != nil || e != filename && !plain(e) {
-			return elsewhere("has a part that may lead out of the repository")
-		}
-		elements = append(elements, e)
-	}
-	switch {
-	case len(elements) < 4:
-		return elsewhere("names no package")
-	case !strings.EqualFold(elements[0], r.owner) || !strings.EqualFold(elements[1], r.name):
-		return fmt.Errorf("packagecloud: the package is in %s/%s, not in %s; call the method of its own repository", shorten(elements[0], 100), shorten(elements[1], 100), r)
-	case strings.EqualFold(elements[2], "master_tokens"), strings.EqualFold(elements[2], "gpg_keys"):
-		return elsewhere("is one of the repository's " + strings.ToLower(elements[2]))
-	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return elsewhere("has a malformed query")
-	}
-	for key, values := range query {
-		if key != "scope" && key != "distro_version_id" || len(values) != 1 {
-			return elsewhere("has a query that may change what is asked")
-		}
-	}
-	return nil
-}
-
-// plain reports whether a part of a path is a name still when a server decodes it
-// once more, or drops what follows a semicolon.
-func plain(element string) bool {
-	name, _, _ := strings.Cut(element, ";")
-	again, err := url.PathUnescape(element)
-	if err != nil { // a bare % of a file name
-		again = element
-	}
-	return checkName(name) == nil && checkName(again) == nil
 }

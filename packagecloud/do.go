@@ -1,6 +1,7 @@
 package packagecloud
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,19 +68,10 @@ func (c *Client) Do(ctx context.Context, call Call, out any) (http.Header, error
 }
 
 func (c Call) request() (request, error) {
-	u, err := url.Parse(c.Path)
-	switch {
-	case err != nil || !strings.HasPrefix(c.Path, "/") || u.Host != "":
-		return request{}, fmt.Errorf("packagecloud: the path of a call must begin with one slash and name no host, as in /api/v1/repos.json")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return request{}, errors.New("packagecloud: the path of a call has a query or fragment; put the query into Call.Query, and escape names by url.PathEscape")
-	case c.Form != nil && c.JSON != nil:
-		return request{}, errors.New("packagecloud: a call has a Form and JSON; set one of them")
+	if err := c.check(); err != nil {
+		return request{}, err
 	}
-	method := c.Method
-	if method == "" {
-		method = http.MethodGet
-	}
+	method := cmp.Or(c.Method, http.MethodGet)
 	e := endpoint{method, withoutTokens(c.Path), c.Repeatable || method == http.MethodGet || method == http.MethodHead}
 	r := e.on(c.Path)
 	if len(c.Query) > 0 {
@@ -96,6 +88,20 @@ func (c Call) request() (request, error) {
 		r = r.withForm(c.Form)
 	}
 	return r, nil
+}
+
+// check refuses a call whose token could go elsewhere, or that says two things.
+func (c Call) check() error {
+	u, err := url.Parse(c.Path)
+	switch {
+	case err != nil || !strings.HasPrefix(c.Path, "/") || u.Host != "":
+		return errors.New("packagecloud: the path of a call must begin with one slash and name no host, as in /api/v1/repos.json")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("packagecloud: the path of a call has a query or fragment; put the query into Call.Query, and escape names by url.PathEscape")
+	case c.Form != nil && c.JSON != nil:
+		return errors.New("packagecloud: a call has a Form and JSON; set one of them")
+	}
+	return nil
 }
 
 // withoutTokens puts {token} in the place of what looks like one in a path: the

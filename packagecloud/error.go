@@ -172,19 +172,7 @@ func classify(e *Error, body string, all map[string][]string) (kinds []error, hi
 	case http.StatusBadRequest:
 		return []error{ErrInvalid}, ""
 	case http.StatusUnprocessableEntity:
-		kinds = []error{ErrInvalid}
-		_, plan := all["plan"]
-		exists := false
-		for _, messages := range all {
-			exists = exists || slices.ContainsFunc(messages, duplicateText)
-			plan = plan || slices.ContainsFunc(messages, planMessage.MatchString)
-		}
-		if exists {
-			kinds = append(kinds, ErrExists)
-		}
-		if plan {
-			kinds = append(kinds, ErrPaymentRequired)
-		}
+		return refusalKinds(all), ""
 	case http.StatusOK, http.StatusCreated, http.StatusAccepted: // the body says otherwise
 		if e.messages() == "error: not_found" {
 			return []error{ErrNotFound}, ""
@@ -194,6 +182,24 @@ func classify(e *Error, body string, all map[string][]string) (kinds []error, hi
 		hint = "the server failed; try again later"
 	}
 	return kinds, hint
+}
+
+// refusalKinds tells what a 422 is, by its messages.
+func refusalKinds(all map[string][]string) []error {
+	kinds := []error{ErrInvalid}
+	_, plan := all["plan"]
+	exists := false
+	for _, messages := range all {
+		exists = exists || slices.ContainsFunc(messages, duplicateText)
+		plan = plan || slices.ContainsFunc(messages, planMessage.MatchString)
+	}
+	if exists {
+		kinds = append(kinds, ErrExists)
+	}
+	if plan {
+		kinds = append(kinds, ErrPaymentRequired)
+	}
+	return kinds
 }
 
 // parseFields reads an error body: an object whose values are a message or an

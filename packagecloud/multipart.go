@@ -224,25 +224,31 @@ func (b *formBody) readContent(c *Content, p []byte) (n int, done bool, err erro
 			return n, false, nil
 		}
 	}
+	done, err = b.endContent(c)
+	return n, done, err
+}
+
+// endContent makes sure that nothing follows in c, and closes it.
+func (b *formBody) endContent(c *Content) (done bool, err error) {
 	var extra [1]byte
 	for range maxEmptyReads {
 		m, err := b.current.Read(extra[:])
 		if m > 0 {
-			return n, false, fmt.Errorf("%w: %s is longer than %d bytes", ErrContentChanged, c.Name, c.Size)
+			return false, fmt.Errorf("%w: %s is longer than %d bytes", ErrContentChanged, c.Name, c.Size)
 		}
 		if err == io.EOF {
 			if err := c.verify(b.attempt.Watch, b.current, b.hash); err != nil {
-				return n, false, err
+				return false, err
 			}
 			err = b.current.Close()
 			b.current = nil
-			return n, true, err
+			return true, err
 		}
 		if err != nil {
-			return n, false, err
+			return false, err
 		}
 	}
-	return n, false, io.ErrNoProgress
+	return false, io.ErrNoProgress
 }
 
 // Close ends the reading.

@@ -66,50 +66,52 @@ type Dependencies struct {
 // the older one that is wrapped in an object. Unknown fields do no harm.
 func (p *Package) UnmarshalJSON(data []byte) error { return p.unmarshal(data, false) }
 
+// wirePackage is a package as the API spells it.
+type wirePackage struct {
+	Package *json.RawMessage `json:"package"`
+
+	Name         text       `json:"name"`
+	Version      text       `json:"version"`
+	Release      text       `json:"release"`
+	Epoch        number     `json:"epoch"`
+	Type         text       `json:"type"`
+	Distribution text       `json:"distro_version"`
+	Architecture text       `json:"architecture"`
+	Scope        text       `json:"scope"`
+	Filename     text       `json:"filename"`
+	Repository   text       `json:"repository"`
+	Uploader     text       `json:"uploader_name"`
+	CreatedAt    text       `json:"created_at"`
+	Private      flag       `json:"private"`
+	Indexed      flag       `json:"indexed"`
+	Size         number     `json:"size"`
+	Summary      text       `json:"summary"`
+	Description  text       `json:"description"`
+	Licenses     list[text] `json:"licenses"`
+	Downloads    number     `json:"total_downloads_count"`
+	MD5          text       `json:"md5sum"`
+	SHA1         text       `json:"sha1sum"`
+	SHA256       text       `json:"sha256sum"`
+	SHA512       text       `json:"sha512sum"`
+	Dependencies list[struct {
+		Context text       `json:"context"`
+		Names   list[text] `json:"dependencies"`
+	}] `json:"dependencies"`
+
+	DownloadURL        text    `json:"download_url"`
+	PackageURL         address `json:"package_url"`
+	SelfURL            address `json:"self_url"`
+	VersionsURL        address `json:"versions_url"`
+	PromoteURL         address `json:"promote_url"`
+	DestroyURL         address `json:"destroy_url"`
+	HTMLURL            address `json:"package_html_url"`
+	DownloadsCountURL  address `json:"downloads_count_url"`
+	DownloadsDetailURL address `json:"downloads_detail_url"`
+	DownloadsSeriesURL address `json:"downloads_series_url"`
+}
+
 func (p *Package) unmarshal(data []byte, nested bool) error {
-	var w struct {
-		Package *json.RawMessage `json:"package"`
-
-		Name         text       `json:"name"`
-		Version      text       `json:"version"`
-		Release      text       `json:"release"`
-		Epoch        number     `json:"epoch"`
-		Type         text       `json:"type"`
-		Distribution text       `json:"distro_version"`
-		Architecture text       `json:"architecture"`
-		Scope        text       `json:"scope"`
-		Filename     text       `json:"filename"`
-		Repository   text       `json:"repository"`
-		Uploader     text       `json:"uploader_name"`
-		CreatedAt    text       `json:"created_at"`
-		Private      flag       `json:"private"`
-		Indexed      flag       `json:"indexed"`
-		Size         number     `json:"size"`
-		Summary      text       `json:"summary"`
-		Description  text       `json:"description"`
-		Licenses     list[text] `json:"licenses"`
-		Downloads    number     `json:"total_downloads_count"`
-		MD5          text       `json:"md5sum"`
-		SHA1         text       `json:"sha1sum"`
-		SHA256       text       `json:"sha256sum"`
-		SHA512       text       `json:"sha512sum"`
-		Dependencies list[struct {
-			Context text       `json:"context"`
-			Names   list[text] `json:"dependencies"`
-		}] `json:"dependencies"`
-
-		DownloadURL        text    `json:"download_url"`
-		PackageURL         address `json:"package_url"`
-		SelfURL            address `json:"self_url"`
-		VersionsURL        address `json:"versions_url"`
-		PromoteURL         address `json:"promote_url"`
-		DestroyURL         address `json:"destroy_url"`
-		HTMLURL            address `json:"package_html_url"`
-		DownloadsCountURL  address `json:"downloads_count_url"`
-		DownloadsDetailURL address `json:"downloads_detail_url"`
-		DownloadsSeriesURL address `json:"downloads_series_url"`
-	}
-	w.Size = -1 // none is given, or one that makes no sense
+	w := wirePackage{Size: -1} // none is given, or one that makes no sense
 	if err := json.Unmarshal(data, &w); err != nil {
 		return errors.New("packagecloud: a package isn't a JSON object")
 	}
@@ -251,24 +253,21 @@ func (r *Repository) Find(ctx context.Context, distribution, filename string) (*
 // it is empty.
 func (r *Repository) find(ctx context.Context, distribution, filename, architecture string) (*Package, error) {
 	i := strings.LastIndex(filename, "/")
-	namespace, base := filename[:max(i, 0)], filename[i+1:]
-	if err := checkName(base); err != nil {
+	want := wanted{distribution: distribution, namespace: filename[:max(i, 0)], filename: filename[i+1:], architecture: architecture}
+	if err := checkName(want.filename); err != nil {
 		return nil, err
 	}
 	if i >= 0 {
-		if err := checkName(namespace); err != nil {
+		if err := checkName(want.namespace); err != nil {
 			return nil, err
 		}
 	}
 	var found, bare []*Package
-	for pkg, err := range r.search(ctx, base, distribution, "") {
+	for pkg, err := range r.search(ctx, want.filename, distribution, "") {
 		if err != nil {
 			return nil, err
 		}
-		if pkg.Filename != base || !inDistribution(pkg, distribution) || namespace != "" && strings.TrimPrefix(namespace, "@") != strings.TrimPrefix(pkg.namespace(), "@") {
-			continue
-		}
-		if pkg.Type == "alpine" && architecture != "" && pkg.Architecture != "" && pkg.Architecture != architecture {
+		if !want.is(pkg) {
 			continue
 		}
 		if found = append(found, pkg); pkg.namespace() == "" {
@@ -290,6 +289,15 @@ func (r *Repository) find(ctx context.Context, distribution, filename, architect
 	}
 	return nil, fmt.Errorf("packagecloud: %s is in several places of %s (%s): name the distribution, or the scope or group, or search by architecture",
 		shorten(filename, 200), r, shorten(strings.Join(places, ", "), 1000))
+}
+
+// wanted is what find looks for; an empty field but the file name is any.
+type wanted struct{ distribution, namespace, filename, architecture string }
+
+func (w wanted) is(pkg *Package) bool {
+	inNamespace := w.namespace == "" || strings.TrimPrefix(w.namespace, "@") == strings.TrimPrefix(pkg.namespace(), "@")
+	otherArchitecture := pkg.Type == "alpine" && differ(w.architecture, pkg.Architecture)
+	return pkg.Filename == w.filename && inDistribution(pkg, w.distribution) && inNamespace && !otherArchitecture
 }
 
 // namespace is the scope of an npm package, or the group of a Java archive, which

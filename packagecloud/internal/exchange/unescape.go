@@ -60,12 +60,17 @@ func entity(s string) (int, string) {
 	if end < len(s) && s[end] == ';' {
 		n++
 	}
-	if s[1] != '#' {
-		if meaning := html.UnescapeString(s[:n]); meaning != s[:n] {
-			return n, meaning
-		}
-		return 0, ""
+	if s[1] == '#' {
+		return numericEntity(s, end)
 	}
+	if meaning := html.UnescapeString(s[:n]); meaning != s[:n] {
+		return n, meaning
+	}
+	return 0, ""
+}
+
+// numericEntity reads a reference by number, which ends at s[:end] at most.
+func numericEntity(s string, end int) (int, string) {
 	start, base := 2, 10
 	if len(s) > 2 && s[2]|0x20 == 'x' {
 		start, base = 3, 16
