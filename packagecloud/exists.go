@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// before carries out Skip ahead of the upload. It returns a package if there is
-// nothing left to do.
+// before looks for the package ahead of an upload with Skip. It returns the package
+// if it is there with the same content, and nil if the upload should go on.
 func (u *upload) before(ctx context.Context) (*Package, error) {
 	if u.options.IfExists != Skip {
 		return nil, nil
@@ -30,8 +30,8 @@ func (u *upload) before(ctx context.Context) (*Package, error) {
 	return nil, existsError(pkg, "its content is another", nil)
 }
 
-// refused carries out IfExists when the server refused the upload as a duplicate.
-// A package with the same checksum in the same place is the one that was sent.
+// refused carries out Skip or Replace after the server refused the upload as a
+// duplicate. A package with the same checksum in the same place has the same content.
 func (u *upload) refused(ctx context.Context, refusal error, send func() (*Package, error)) (*Package, error) {
 	if u.options.IfExists == Replace {
 		return u.replace(ctx, refusal, send)

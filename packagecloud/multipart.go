@@ -64,17 +64,17 @@ func newForm(fields map[string]string, files []part) *form {
 	return f
 }
 
-// transfer is what happens to the bodies of one upload, over all tries.
+// transfer knows the bodies of one upload, over all tries.
 type transfer struct {
 	progress func(sent, total int64) // may be nil
 
 	mu      sync.Mutex
 	current *formBody // the last one opened
-	whole   bool      // so was one before it, and nobody knows what became of it
+	whole   bool      // an earlier body of the same attempt was handed out whole
 }
 
-// state returns the error of reading a content, and whether the last byte was
-// handed out: without it the server can't have got a package.
+// state returns the error of reading a content, and whether a body was handed out
+// whole. If none was, the server can't have the package.
 func (t *transfer) state() (err error, whole bool) {
 	t.mu.Lock()
 	b, before := t.current, t.whole
@@ -87,8 +87,8 @@ func (t *transfer) state() (err error, whole bool) {
 	return b.err, b.whole || before
 }
 
-// end closes the last body, since a RoundTripper may read on in it for a while
-// after it has returned an answer or an error.
+// end closes the last body. A RoundTripper may read it for a while after it has
+// returned an answer or an error.
 func (t *transfer) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

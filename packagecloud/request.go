@@ -37,9 +37,9 @@ type request struct {
 // maxName is more bytes than a name of the API or of a file system has.
 const maxName = 1024
 
-// checkName refuses what can't be the name of an owner, a repository, a part of
-// a distribution or a file, and would change the path that it is put into: a
-// server or proxy may decode the path before it looks for slashes.
+// checkName refuses a name that no owner, repository, distribution or file has, since
+// it would change the path that it becomes part of. A server or proxy may decode a
+// path before it looks for slashes.
 func checkName(name string) error {
 	switch {
 	case name == "":
@@ -137,8 +137,8 @@ func (c *Client) exchange(ctx context.Context, r request, out any) (http.Header,
 	return resp.Header, decodeAnswer(r, answer, body, out)
 }
 
-// judge decides on another try. What changes something is repeated only if the
-// server certainly hasn't done it.
+// judge decides whether to send r again after err. It repeats a change only if the
+// server certainly hasn't carried it out.
 func (r request) judge(err error) exchange.Verdict {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -147,10 +147,10 @@ func (r request) judge(err error) exchange.Verdict {
 	again := false
 	switch {
 	case e.StatusCode == http.StatusTooManyRequests, e.StatusCode == http.StatusTooEarly:
-		// Nothing was done. But a spent quota is not hammered.
+		// The server did nothing. A spent quota won't be back soon.
 		again = !e.Is(ErrQuota)
 	case e.StatusCode >= 500, e.StatusCode == http.StatusRequestTimeout:
-		// A gateway says so also after the server has done its work.
+		// A gateway may answer so after the server has done its work.
 		again = r.repeatable
 	}
 	return exchange.Verdict{Again: again, RetryAfter: e.RetryAfter}

@@ -15,7 +15,8 @@ import (
 	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 )
 
-// find returns the package that the upload makes or made, or nil.
+// find returns the package that the server lists under one of the upload's names, or
+// nil.
 func (u *upload) find(ctx context.Context) (*Package, error) {
 	for _, name := range u.names {
 		for pkg, err := range u.repo.search(ctx, name, u.place.name, u.architecture) {
@@ -30,8 +31,8 @@ func (u *upload) find(ctx context.Context) (*Package, error) {
 	return nil, nil
 }
 
-// findSum finds the package by its checksum, where the server names it as nothing
-// in the file tells. It is searched in the whole distribution.
+// findSum finds the package by its checksum, since the server may list it under a
+// name that neither content nor file tells. It searches the whole distribution.
 func (u *upload) findSum(ctx context.Context) (*Package, error) {
 	sum, err := u.digest(ctx, "sha256", sha256.New())
 	if err != nil {
@@ -51,8 +52,8 @@ func (u *upload) findSum(ctx context.Context) (*Package, error) {
 	return nil, nil
 }
 
-// fits reports whether pkg, whatever its name, is where the upload's package
-// belongs. The one that Replace deleted may be listed for a while.
+// fits reports whether pkg has the type, the place and the namespace of the upload.
+// The server may list the package that Replace deleted for a while: that doesn't fit.
 func (u *upload) fits(pkg *Package) bool {
 	if old := u.deleted; old != nil && !old.CreatedAt.IsZero() && pkg.Filename == old.Filename && pkg.CreatedAt.Equal(old.CreatedAt) && pkg.SHA256 == old.SHA256 {
 		return false
@@ -61,8 +62,8 @@ func (u *upload) fits(pkg *Package) bool {
 }
 
 // inNamespace tells packages of one file name apart: npm packages by scope, Java
-// archives by group, Alpine packages by architecture. One that doesn't tell its
-// group or architecture may be any.
+// archives by group, Alpine packages by architecture. An unknown group or
+// architecture fits any.
 func (u *upload) inNamespace(pkg *Package) bool {
 	switch u.typ {
 	case packagefile.Alpine:
@@ -86,7 +87,7 @@ const (
 	different
 )
 
-// compare holds the content against what the server has.
+// compare compares the checksum of the content with that of pkg.
 func (u *upload) compare(ctx context.Context, pkg *Package) (sameness, *Package, error) {
 	details, err := u.repo.withChecksum(ctx, pkg)
 	if err != nil {
@@ -116,10 +117,9 @@ func (u *upload) compare(ctx context.Context, pkg *Package) (sameness, *Package,
 	return different, pkg, nil
 }
 
-// lookUp finds out what became of a try without an answer. It returns the
-// package if it is there, nothing if it isn't, and else an error. It looks
-// several times, since the server may still be working. The refusal is that of a
-// later try, if there was one.
+// lookUp looks for the package after a try without an answer. It returns the package
+// if it is there, and nil if it isn't. It looks several times, since the server may
+// still be working. The refusal is the error of a later try; nil if there was none.
 func (u *upload) lookUp(ctx context.Context, refusal error) (*Package, error) {
 	var other error
 	for _, pause := range u.repo.client.unknownOutcomeAt {
@@ -144,10 +144,9 @@ func (u *upload) lookUp(ctx context.Context, refusal error) (*Package, error) {
 	return nil, other
 }
 
-// probe asks something small after a body that broke off. A server that refuses
-// an upload and hangs up at once may have its answer lost to the reset: this one
-// isn't, and a refused token is replaced by the way. The server can't have the
-// package.
+// probe sends a small request after a body that broke off, and returns the server's
+// refusal of that. A server may refuse an upload and close the connection while the
+// body is sent; its answer is then lost. The answer to a small request isn't.
 func (u *upload) probe(ctx context.Context) error {
 	_, err := u.find(ctx)
 	if e, ok := errors.AsType[*Error](err); ok && e.StatusCode < 500 {
@@ -156,8 +155,8 @@ func (u *upload) probe(ctx context.Context) error {
 	return nil
 }
 
-// resolveDuplicate judges a refusal as duplicate after a try without an answer:
-// the duplicate may be our own.
+// resolveDuplicate finds out what a refusal as duplicate means after a lost try: the
+// duplicate may be the package that this upload stored.
 func (u *upload) resolveDuplicate(ctx context.Context, refusal error) (*Package, error) {
 	pkg, err := u.lookUp(ctx, refusal)
 	if pkg != nil || err != nil {
@@ -172,9 +171,8 @@ func (u *upload) resolveDuplicate(ctx context.Context, refusal error) (*Package,
 	return pkg, err
 }
 
-// judge decides whether pkg is what a lost try uploaded. Without a checksum it is
-// if its size, its uploader and the time of its creation say so; what can't be
-// known says nothing.
+// judge decides whether a lost try uploaded pkg. If the server gives no checksum, the
+// size, the uploader and the time of creation decide.
 func (u *upload) judge(ctx context.Context, pkg *Package, refusal error) (*Package, error) {
 	result, details, err := u.compare(ctx, pkg)
 	switch {
@@ -191,8 +189,7 @@ func (u *upload) judge(ctx context.Context, pkg *Package, refusal error) (*Packa
 	return details, nil
 }
 
-// foreign tells what speaks against a package that has no checksum being the one
-// that was uploaded.
+// foreign says why a package without a checksum may not be the uploaded one.
 func (u *upload) foreign(ctx context.Context, pkg *Package) error {
 	size, err := u.sizeOf(ctx, pkg)
 	if err != nil {
@@ -208,7 +205,7 @@ func (u *upload) foreign(ctx context.Context, pkg *Package) error {
 	if account == "" || !strings.EqualFold(pkg.Uploader, account) {
 		return errors.New("its uploader is another or unknown")
 	}
-	// By the server's clock alone, which dates its answers to the second.
+	// The server's clock dates its answers to the second.
 	if now.IsZero() {
 		return errors.New("the server's answers have no Date to compare the time of its creation with")
 	}

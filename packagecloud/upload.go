@@ -12,43 +12,47 @@ import (
 )
 
 const (
-	// expectFrom is the size from which a refusal is worth waiting for before
-	// the body is sent.
+	// expectFrom is the size of a body from which the client asks the server first.
 	expectFrom = 1 << 20
-	// answerTimeout is how long the server may work on a package that it has
-	// got. After it the outcome is looked up.
+	// answerTimeout is how long the server may work on a whole package. After it the
+	// client looks the package up.
 	answerTimeout = 10 * time.Minute
 )
 
-// IfExists says what an upload does when the package is there already.
+// IfExists says what an upload does when the repository has the package already.
 type IfExists int
 
 const (
-	// Fail lets the server refuse it; the error is ErrExists.
+	// Fail sends the package and lets the server refuse it; the error is ErrExists.
 	Fail IfExists = iota
-	// Skip leaves it if it has the same checksum, and then sends nothing, unless the
-	// server lists it under a name that the file doesn't tell, or not yet: then the
-	// file is sent, and found by its checksum when it was refused. Other
-	// content is ErrExists, and so is a package without a checksum.
+	// Skip compares checksums before it sends anything. If they are equal, it sends
+	// nothing, and returns the package with Existed set. If they differ, or the server
+	// gives no checksum, the error is ErrExists.
+	//
+	// Skip looks for the names that the content and the file tell. The server may list
+	// the package under another name, or not list it yet. Then Skip sends the file, and
+	// finds the package by its checksum after the server's refusal.
 	Skip
 	// Replace puts the new package in the place of the old one. It sends the new one
 	// first. Only when the server refuses it as a duplicate, and for no other reason,
 	// does it delete the old one and send the new one again: a changed file is sent
-	// twice. If the old one has the same checksum, nothing is deleted, and the
-	// package is returned with Existed set.
+	// twice. If the old one has the same checksum, Replace deletes nothing, and returns
+	// the package with Existed set.
 	//
-	// The package in the way is the one that the content tells. The server keeps the
-	// file names of python, java, alpine, helm and anyfile packages: of these it is the
-	// one with the same file name in the same place, and of java packages in the same
-	// group. Where neither tells, nothing is deleted, and the error is ErrExists, which
-	// says what to do. That is so for a deb with a control.tar.xz or control.tar.zst
-	// without UploadOptions.Decompressors, for an npm package whose scope can't be
-	// read, for an Alpine package of whose file name there are several architectures,
-	// for content that is damaged, and mostly for a reader that is no io.ReaderAt.
+	// Replace deletes the package that the content names. The server keeps the file
+	// names of python, java, alpine, helm and anyfile packages. Of these, Replace
+	// deletes the one with the same file name in the same place; of java packages the
+	// group must be the same too.
 	//
-	// There is no package between the deletion and the second upload. Where the old one
-	// was npm's "latest", that tag moves. The server may still refuse the new package
-	// after the deletion: the error then says that the old one is gone.
+	// Where neither the content nor the file name is certain, Replace deletes nothing.
+	// The error is ErrExists then, and says what to do. Examples are a deb with a
+	// control.tar.xz or control.tar.zst without UploadOptions.Decompressors, an npm
+	// package whose scope can't be read, an Alpine file name that several architectures
+	// share, damaged content, and most readers that are no io.ReaderAt.
+	//
+	// The repository has neither package between the deletion and the second upload. If
+	// the old one was npm's "latest", that tag moves. The server may still refuse the
+	// new package after the deletion. The error then says that the old one is gone.
 	Replace
 )
 
@@ -69,13 +73,14 @@ type UploadOptions struct {
 	// SourceFiles are those that a .dsc names. Their names, sizes and checksums are
 	// compared with the .dsc before anything is sent; what differs is ErrInvalid.
 	SourceFiles []Content
-	// Decompressors look into what the standard library can't unpack: the control.tar.xz
-	// and control.tar.zst of a deb, which dpkg makes by default. The keys are "xz" and
-	// "zstd". A function returns a reader of the unpacked bytes of its argument; if that
-	// is an io.Closer, it is closed. At most 8 MiB are given to it and read of it. The
-	// module packagecloud/decompress has both. Without one such a deb is known by its
-	// file name alone, which Replace doesn't trust. They must be safe for concurrent
-	// use if uploads share them.
+	// Decompressors unpack the control.tar.xz or control.tar.zst of a deb, which the
+	// standard library can't. Dpkg makes such debs by default. The keys are "xz" and
+	// "zstd"; the module packagecloud/decompress has both. Without one the file name
+	// alone tells what such a deb is, and Replace doesn't trust that.
+	//
+	// A function returns a reader of the unpacked bytes of its argument, which Upload
+	// closes if it is an io.Closer. Upload gives it at most 8 MiB, and reads at most
+	// 8 MiB from it. Functions that uploads share must be safe for concurrent use.
 	Decompressors map[string]func(io.Reader) (io.Reader, error)
 	// Progress is called as bytes are handed to the network, from one
 	// goroutine at a time and not after Upload has returned. It starts again at 0
@@ -87,49 +92,50 @@ type UploadOptions struct {
 type upload struct {
 	repo    *Repository
 	content Content
-	sources []Content // of a dsc
+	sources []Content // the source files of a dsc
 	options UploadOptions
 
-	typ   string
-	place place    // none for gems
-	names []string // under which the server may list it
-	scope string   // of an npm package
-	group string   // of a Java archive; empty if it doesn't tell
+	// inspect sets these.
+	typ          string   // the package's type
+	names        []string // the server may list the package under these
+	scope        string   // the scope of an npm package
+	group        string   // the group of a Java archive; empty if it is unknown
+	architecture string   // the architecture of an Alpine package; empty if it is unknown
+	artifact     string   // "artifact-version" of a Java archive: its file's name begins so
+	looked       bool     // inspect could read the content at will
+	damaged      bool     // the content is no package of the type
+	packed       string   // the compression that inspect could not unpack
+	told         bool     // the content says what the package is, and not just the file name
+	canonical    []string // the names that the content tells; nil if it tells none
 
-	looked    bool     // into the content, which may have told nothing
-	damaged   bool     // the content was looked into, and is no package of the type
-	packed    string   // the compression that hides what the content tells
-	told      bool     // what it is, by the content; else by the file's name
-	canonical []string // the names that the content tells, where the server gives it one
-	artifact  string   // of a Java archive: artifact-version, as its file should be called
-
-	architecture string // of an Alpine package; empty if it doesn't tell
-
+	place   place // the distribution; zero for gems
 	started time.Time
 
 	transfer transfer
-	sums     map[string]string // but SHA-256, which content.sum has
-	deleted  *Package          // the old package, by Replace
+	sums     map[string]string // checksums of the content by algorithm, without SHA-256
+	deleted  *Package          // the package that Replace deleted
 }
 
-// Upload adds a package to the repository and returns what the server made of
-// it; its Filename may differ from the content's. The content is streamed, and
-// read again when the request has to be repeated. An answer that got lost is
-// looked up, so that a package is neither missing nor sent twice: what is there
-// is ours if it has the checksum; where the server gives none (alpine, dsc, java
-// at first), if its size is ours, its uploader is the token's owner, and it was
-// created since the upload began, by the server's own clock. Else the error is ErrUnknownOutcome; besides,
-// it may be what ended a later try, ErrUnauthorized for example.
+// Upload adds a package to the repository, and returns it as the server describes
+// it. Its Filename may differ from the content's. Upload streams the content, and
+// reads it again when it has to repeat the request.
 //
-// The content is hashed as it is sent, and the answer is compared with that. If it
-// has another checksum or size, the error is ErrChecksum. If it names another
-// repository or distribution, the package is looked up, and the error is
-// ErrUnknownOutcome unless it is where it belongs. Where the answer has no SHA-256
-// but SHA-512, SHA-1 or MD5, the content is read once more for that, if it can be.
+// Upload hashes what it sends, and compares the answer with that. An answer with
+// another checksum or size is ErrChecksum. If the answer names another repository or
+// distribution, Upload looks the package up; if the package isn't where it belongs,
+// the error is ErrUnknownOutcome. If the answer has no SHA-256 but a SHA-512, SHA-1
+// or MD5, Upload reads the content once more for that, where it can.
 //
-// Errors are an *[Error], among them ErrExists and ErrInvalid; ErrContentChanged,
-// ErrChecksum, ErrNotReplayable and ErrUnknownOutcome; or those of the token, the file, the
-// network and the context.
+// If the answer gets lost, Upload looks the package up, so that it is neither missing
+// nor sent twice. A package with the same checksum is the one that was sent. The
+// server gives no checksum for alpine and dsc packages, nor for java ones at first.
+// Of these, the size, the uploader and the time of creation by the server's clock
+// must fit. If they don't tell, the error is ErrUnknownOutcome. It may also be the
+// error of a later try, such as ErrUnauthorized.
+//
+// Errors are an *[Error], such as ErrExists and ErrInvalid; ErrContentChanged,
+// ErrChecksum, ErrNotReplayable and ErrUnknownOutcome; or errors of the token, the
+// file, the network and the context.
 // https://packagecloud.io/docs/api#resource_packages_method_create
 func (r *Repository) Upload(ctx context.Context, content Content, options *UploadOptions) (*Package, error) {
 	u := &upload{repo: r, started: time.Now()}
@@ -155,7 +161,8 @@ func (r *Repository) Upload(ctx context.Context, content Content, options *Uploa
 	return pkg, nil
 }
 
-// prepare finds out what can be known without the server.
+// prepare checks the options and the contents, and inspects the package. It asks the
+// server nothing.
 func (u *upload) prepare(ctx context.Context, content Content) (err error) {
 	if u.options.IfExists < Fail || u.options.IfExists > Replace {
 		return fmt.Errorf("packagecloud: UploadOptions.IfExists is %d; it must be Fail, Skip or Replace", u.options.IfExists)
