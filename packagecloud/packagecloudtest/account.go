@@ -2,7 +2,8 @@ package packagecloudtest
 
 import "net/http"
 
-// showToken tells the API token to the account's e-mail and password.
+// showToken returns the API token to a client that knows the account's e-mail
+// and password.
 func (s *Server) showToken(c *call) {
 	writeJSON(c.w, http.StatusOK, map[string]string{"token": s.Token()})
 }

@@ -7,13 +7,13 @@ import (
 	"strconv"
 )
 
-// answer holds an answer back until the handler has let go of its locks, so
-// that a client that reads slowly, or a fault that stalls, holds up no other.
+// answer holds an answer back until the handler has released its locks. So a
+// client that reads slowly, or a fault that stalls, delays no other request.
 type answer struct {
 	to     http.ResponseWriter
 	status int
 	body   bytes.Buffer
-	stream bool // sent as it is written: set for large files, which hold no lock
+	stream bool // sends every write at once; for large files, whose handlers hold no lock
 }
 
 func (a *answer) Header() http.Header { return a.to.Header() }

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// artifact finds the file that ?key=/group/path/file names, nil if there is
-// none. It refuses a key without a slash in front: ok is then false.
+// artifact returns the file for ?key=/group/path/file, or nil if the repository
+// has none. It refuses a key without a leading slash and then returns ok as
+// false.
 func (s *Server) artifact(c *call) (key string, have *blob, ok bool) {
 	key = c.r.URL.Query().Get("key")
 	if !strings.HasPrefix(key, "/") {
@@ -18,7 +19,7 @@ func (s *Server) artifact(c *call) (key string, have *blob, ok bool) {
 	return key, c.repo.artifacts[key], true
 }
 
-// showArtifact serves GET artifacts.json, from which Maven reads.
+// showArtifact serves GET artifacts.json. Maven reads files there.
 func (s *Server) showArtifact(c *call) {
 	_, have, ok := s.artifact(c)
 	switch {
@@ -39,7 +40,7 @@ func (s *Server) showArtifact(c *call) {
 	http.ServeContent(c.w, c.r, "", have.modTime(), f)
 }
 
-// putArtifact serves PUT artifacts.json, to which Maven writes.
+// putArtifact serves PUT artifacts.json. Maven writes files there.
 func (s *Server) putArtifact(c *call) {
 	key, have, ok := s.artifact(c)
 	switch {

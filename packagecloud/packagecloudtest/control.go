@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// controlPath is where the control endpoints are. They do what a test does with
-// the Server's methods, and the command's documentation lists them.
+// controlPath is the prefix of the control endpoints. They do the same as the
+// Server's methods. The command's documentation lists them.
 const controlPath = "/_packagecloudtest/"
 
-// faultJSON is a Fault on the wire.
+// faultJSON is the JSON form of a Fault.
 type faultJSON struct {
 	Fault
 	Delay string `json:"delay"`
@@ -55,7 +55,7 @@ func (c controlCall) refuse(message string) {
 	writeJSON(c.w, http.StatusBadRequest, map[string]string{"error": message})
 }
 
-// decode reads the body into v. If it can't, it answers and returns false.
+// decode reads the body into v. On failure it answers and returns false.
 func (c controlCall) decode(v any) bool {
 	d := json.NewDecoder(bytes.NewReader(c.body))
 	d.DisallowUnknownFields()
@@ -68,7 +68,7 @@ func (c controlCall) decode(v any) bool {
 
 func (c controlCall) done() { c.w.WriteHeader(http.StatusNoContent) }
 
-// controls are the control endpoints, by method and path below controlPath.
+// controls holds the control endpoints by method and path below controlPath.
 var controls = map[string]func(*Server, controlCall){
 	"POST faults": (*Server).controlFault,
 	"DELETE faults": func(s *Server, c controlCall) {
@@ -120,7 +120,7 @@ var controls = map[string]func(*Server, controlCall){
 	},
 }
 
-// control serves a control request; it reports whether r was one.
+// control serves a control request. It returns false if r is another request.
 func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	rest, ok := strings.CutPrefix(r.URL.Path, controlPath)
 	if !ok {
@@ -129,7 +129,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	c := controlCall{w: w, r: r}
 	var err error
 	if c.body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm)); err != nil {
-		c.refuse("the body is too long")
+		c.refuse("the body must have at most 1 MiB")
 		return true
 	}
 	if serve := controls[r.Method+" "+rest]; serve != nil {
@@ -194,7 +194,7 @@ func (s *Server) controlReadToken(c controlCall) {
 	repo := s.repositoryNamed(j.Repository)
 	s.mu.Unlock()
 	if repo == nil || j.Name == "" {
-		c.refuse("name a repository that exists and the token's name")
+		c.refuse("the body must name an existing repository and the token's name")
 		return
 	}
 	writeJSON(c.w, http.StatusCreated, map[string]string{"token": s.CreateReadToken(j.Repository, j.Name)})

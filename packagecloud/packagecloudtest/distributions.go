@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// distributionsJSON is an answer of the service, recorded in February 2023; see
+// distributionsJSON is an answer of the service, recorded in February 2023. See
 // distributions.NOTICE.
 //
 //go:embed distributions.json
 var distributionsJSON []byte
 
-// newerDistributions are entries that the service added after the recording:
+// newerDistributions lists entries that the service added after the recording:
 // groups, distribution, id, version, number, display name. The groups of amazon
-// and alpine_any are by what their packages are.
+// and alpine_any follow from the types of their packages.
 const newerDistributions = `
 deb,dsc  ubuntu   278 mantic   23.10  23.10 Mantic Minotaur
 deb,dsc  ubuntu   284 noble    24.04  24.04 LTS Noble Numbat
@@ -46,7 +46,8 @@ type distribution struct {
 	Versions    []versionEntry `json:"versions"`
 }
 
-// versionEntry keeps absent and null names apart.
+// versionEntry is one version of a distribution. Its raw fields tell an absent
+// name from null.
 type versionEntry struct {
 	ID            int             `json:"id"`
 	DisplayName   string          `json:"display_name"`
@@ -54,11 +55,11 @@ type versionEntry struct {
 	VersionNumber json.RawMessage `json:"version_number,omitempty"`
 }
 
-// distroVersion is a place that packages can be put: an entry of the list.
+// distroVersion is an entry of the list: a place that can hold packages.
 type distroVersion struct {
 	id              int
-	groups          []string // of the distributions list: deb and dsc share theirs
-	distro, version string   // as in paths; python's version is "1"
+	groups          []string // groups of the distributions list; deb and dsc share their entries
+	distro, version string   // as paths spell them; python's version is "1"
 	number          string
 }
 
@@ -81,7 +82,7 @@ func (s *Server) loadDistributions() error {
 				dv := s.distroByID[v.ID]
 				dv.id, dv.distro, dv.version, dv.number = v.ID, d.IndexName, unquoted(v.IndexName), unquoted(v.VersionNumber)
 				if dv.version == "" {
-					dv.version = "1" // python's version has no name; its paths say python/1
+					dv.version = "1" // python's version has no name in the list; paths call it python/1
 				}
 				dv.groups = append(dv.groups, group)
 				s.distroByID[v.ID] = dv
@@ -118,8 +119,9 @@ func unquoted(raw json.RawMessage) string {
 	return s
 }
 
-// distroByName finds "ubuntu/jammy", "ubuntu/22.04", or "node" where there is
-// just one version, among the groups of the types named.
+// distroByName finds an entry by a name such as "ubuntu/jammy" or
+// "ubuntu/22.04", among the given groups. The version may be absent if there is
+// just one.
 func (s *Server) distroByName(name string, groups []string) (distroVersion, bool) {
 	distro, version, _ := strings.Cut(name, "/")
 	var found []distroVersion

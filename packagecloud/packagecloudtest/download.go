@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// download is a download as the statistics know it.
+// download is one download, for the statistics.
 type download struct {
 	at        time.Time
 	ip, agent string
@@ -23,8 +23,8 @@ type download struct {
 	master    *masterToken
 }
 
-// servePackage serves what lies below /{owner}/{repo}/packages: downloads and
-// the packages' pages.
+// servePackage serves the paths below /{owner}/{repo}/packages: downloads, and
+// the pages of packages.
 func (s *Server) servePackage(c *call) {
 	query := c.r.URL.Query()
 	s.mu.Lock()
@@ -60,8 +60,9 @@ func (s *Server) servePackage(c *call) {
 	}
 }
 
-// downloadable finds the package, and unless the path is that of its page the
-// file, that a path below /packages names; s.mu is held.
+// downloadable finds the package that a path below /packages names. It also
+// returns the file, unless the path names the package's page. The caller holds
+// s.mu.
 func (s *Server) downloadable(repo *repository, segs []string, query url.Values) (*storedPackage, *blob) {
 	for _, p := range repo.packages {
 		if p.Scope != query.Get("scope") || !slices.Contains(segs, p.filename) {
@@ -98,7 +99,8 @@ func (s *Server) downloadable(repo *repository, segs []string, query url.Values)
 	return nil, nil
 }
 
-// sign returns the URL of a file on the download host, good for a while.
+// sign returns a URL of the file on the download host. The URL expires after
+// SignedURLTTL.
 func (s *Server) sign(b *blob, filename string) string {
 	expires := strconv.FormatFloat(float64(time.Now().Add(s.opts.SignedURLTTL).UnixMilli())/1000, 'f', 3, 64)
 	return s.downloadURL + join(b.id, filename) + "?Expires=" + expires + "&Signature=" + s.signature(b.id, expires) + "&Key-Pair-Id=PACKAGECLOUDTEST"
@@ -112,22 +114,22 @@ func (s *Server) signature(id, expires string) string {
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// ExpireDownloads makes every signed URL that was given out expire now. A
-// download that has begun goes on; resuming it at the same URL fails with 403.
+// ExpireDownloads makes every signed URL expire now. A running download goes
+// on. The server answers 403 to a client that resumes it at the same URL.
 func (s *Server) ExpireDownloads() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.signingKey = randomBytes(32)
 }
 
-// serveBlob is the download host.
+// serveBlob serves the download host.
 func (s *Server) serveBlob(w http.ResponseWriter, r *http.Request) {
 	if what := s.leaked(r); what != "" {
 		if e, ok := r.Context().Value(entryKey{}).(*logEntry); ok {
 			e.setLeak(what)
 		}
 		writeText(w, http.StatusBadRequest, "text/plain; charset=utf-8",
-			"packagecloudtest: this request must not carry credentials to another host, but it carries: "+what+"\n")
+			"packagecloudtest: a request to this host must not carry a credential, but this one carries: "+what+"\n")
 		return
 	}
 	segs, ok := split(r.URL.EscapedPath())
@@ -166,13 +168,15 @@ func (s *Server) serveBlob(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", info.ModTime(), f)
 }
 
-// accessDenied answers as a content network does for a bad or expired signature.
+// accessDenied writes the answer of a content network to a wrong or expired
+// signature.
 func accessDenied(w http.ResponseWriter) {
 	writeText(w, http.StatusForbidden, "text/xml",
 		`<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>Access denied</Message></Error>`)
 }
 
-// leaked tells which credential a request to the download host carries, or "".
+// leaked describes the credential in a request to the download host. It returns
+// "" if there is none.
 func (s *Server) leaked(r *http.Request) string {
 	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
 		if r.Header.Get(name) != "" {

@@ -2,14 +2,16 @@ package packagecloudtest
 
 import "strings"
 
-// endpoint is what the server answers at one method and path.
+// endpoint describes one method and path, and the function that serves them.
 type endpoint struct {
-	// method is empty for every method; GET stands for HEAD too.
+	// method is the HTTP method. Empty means every method, and GET includes
+	// HEAD.
 	method string
-	// path is a pattern of http.ServeMux, but for a ".json" at its end, which a
-	// request may leave out, and the wildcards of choices.
+	// path is a pattern of http.ServeMux that may also hold the wildcards of
+	// choices. A request may leave out a ".json" at its end.
 	path string
-	// wants is the credential without which the answer is 401:
+	// wants is the credential that the endpoint requires. The server answers
+	// 401 without it:
 	//
 	//	CredentialNone     none
 	//	CredentialAPI      an API token
@@ -20,13 +22,13 @@ type endpoint struct {
 	serve func(*Server, *call)
 }
 
-// choices are wildcards that stand for these words only.
+// choices holds wildcards that match only these words.
 var choices = map[string][]string{
 	"{interval}":     {"daily", "weekly"},
 	"{package_type}": {"deb", "rpm", "alpine", "node", "gem", "python", "helm"},
 }
 
-// paths returns the patterns that the endpoint is registered under.
+// paths returns the patterns under which the endpoint is registered.
 func (e endpoint) paths() []string {
 	for wildcard, words := range choices {
 		if !strings.Contains(e.path, wildcard) {
@@ -46,8 +48,8 @@ const (
 	installPath    = "/install/repositories/{owner}/{repo}"
 )
 
-// endpoints is all that the server knows. testdata/endpoints.txt lists what the
-// service has, and a test holds one against the other.
+// endpoints holds every endpoint of the server. testdata/endpoints.txt lists
+// those of the service, and a test compares the two lists.
 var endpoints = []endpoint{
 	// The account.
 	{"GET", "/api/v1/token.json", CredentialAccount, (*Server).showToken},
@@ -85,7 +87,7 @@ var endpoints = []endpoint{
 	{"GET", repositoryPath + "/package/anyfile/{name}/{package_version}.json", CredentialAPI, (*Server).showPackage},
 	{"GET", repositoryPath + "/package/helm/{version}/{name}/{package_version}.json", CredentialAPI, (*Server).showPackage},
 
-	// Its versions.
+	// Versions of a package.
 	{"GET", repositoryPath + "/package/deb/{distribution}/{version}/{name}/{arch}/versions.json", CredentialAPI, (*Server).listVersions},
 	{"GET", repositoryPath + "/package/dsc/{distribution}/{version}/{name}/{arch}/versions.json", CredentialAPI, (*Server).listVersions},
 	{"GET", repositoryPath + "/package/rpm/{distribution}/{version}/{name}/{arch}/versions.json", CredentialAPI, (*Server).listVersions},
@@ -96,7 +98,7 @@ var endpoints = []endpoint{
 	{"GET", repositoryPath + "/package/anyfile/{name}/versions.json", CredentialAPI, (*Server).listVersions},
 	{"GET", repositoryPath + "/package/helm/{version}/{name}/versions.json", CredentialAPI, (*Server).listVersions},
 
-	// Its downloads. Java has no such statistics.
+	// Downloads of a package. Java has no such statistics.
 	{"GET", repositoryPath + "/package/deb/{distribution}/{version}/{name}/{arch}/{package_version}/stats/downloads/count.json", CredentialAPI, (*Server).downloadStatistics},
 	{"GET", repositoryPath + "/package/deb/{distribution}/{version}/{name}/{arch}/{package_version}/stats/downloads/detail.json", CredentialAPI, (*Server).downloadStatistics},
 	{"GET", repositoryPath + "/package/deb/{distribution}/{version}/{name}/{arch}/{package_version}/stats/downloads/series/{interval}.json", CredentialAPI, (*Server).downloadStatistics},
@@ -174,12 +176,12 @@ var endpoints = []endpoint{
 	{"GET", installPath + "/rsa_key_url.alpine", CredentialMaster, (*Server).installHelper},
 	{"GET", installPath + "/rpm_base_url", CredentialMaster, (*Server).installHelper},
 
-	// Files, also below /priv/{token}.
+	// Files. The service also has them below /priv/{token}.
 	{"GET", "/{owner}/{repo}/gpgkey", CredentialRead, (*Server).keyFile},
 	{"GET", "/{owner}/{repo}/gpgkey/{name}", CredentialRead, (*Server).keyFile},
 	{"GET", "/{owner}/{repo}/packages/{path...}", CredentialRead, (*Server).servePackage},
 
-	// Whatever else needs a credential before it is not found.
+	// Unknown paths: the server checks the credential, then answers 404.
 	{"", "/api/v1/{path...}", CredentialAPI, func(_ *Server, c *call) { notFound(c.w) }},
 	{"", "/install/repositories/{owner}/{repo}/{path...}", CredentialMaster, func(_ *Server, c *call) { notFound(c.w) }},
 	{"GET", "/{owner}/{repo}/{first}/{path...}", CredentialRead, func(_ *Server, c *call) { notFound(c.w) }},

@@ -25,22 +25,23 @@ func writeText(w http.ResponseWriter, status int, contentType, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// unauthenticated answers a missing or wrong token.
+// unauthenticated writes the answer to a missing or wrong token.
 func unauthenticated(w http.ResponseWriter) {
 	writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "Unauthenticated"})
 }
 
-// notFound answers an unknown repository, package or path.
+// notFound writes the answer for an unknown repository, package or path.
 func notFound(w http.ResponseWriter) {
 	writeJSON(w, http.StatusNotFound, map[string]string{"error": "not_found"})
 }
 
-// fileNotFound answers the deletion or promotion of an absent package.
+// fileNotFound writes the answer when a client deletes or promotes an absent
+// package.
 func fileNotFound(w http.ResponseWriter) {
 	writeJSON(w, http.StatusNotFound, map[string][]string{"filename": {"not found"}})
 }
 
-// invalid maps field names to messages.
+// invalid is the body of a refusal: messages by field name.
 type invalid map[string][]string
 
 func (e invalid) write(w http.ResponseWriter) { writeJSON(w, http.StatusUnprocessableEntity, e) }
@@ -58,7 +59,7 @@ const (
 
 func wrongDistro() invalid { return invalid{"repository": {wrongDistroText}} }
 
-// duplicate is the refusal of a package that exists, in the wording chosen.
+// duplicate returns the refusal of an existing package, in the chosen wording.
 func (s *Server) duplicate() invalid {
 	if s.opts.DuplicateWording == DuplicateFullName {
 		return invalid{"repository": {fullNameText}}
@@ -78,7 +79,7 @@ func serverError(w http.ResponseWriter) {
 	writeText(w, http.StatusInternalServerError, "text/html; charset=utf-8", serverErrorHTML)
 }
 
-// writeStatus answers a status in the service's own shape for it.
+// writeStatus writes an answer with this status, in the service's own form.
 func writeStatus(w http.ResponseWriter, status int) {
 	switch {
 	case status == http.StatusUnauthorized:

@@ -16,8 +16,7 @@ func Example() {
 		return
 	}
 
-	// Any program that speaks to packagecloud can be pointed at srv.URL with
-	// srv.Token(), and trusts srv.CertPEM().
+	// A program needs srv.URL and srv.Token(), and must trust srv.CertPEM().
 	req, err := http.NewRequest("GET", srv.URL+"/api/v1/repos/acme/main/packages.json", nil)
 	if err != nil {
 		fmt.Println(err)
@@ -42,7 +41,7 @@ func ExampleServer_Inject() {
 	srv := packagecloudtest.NewServer(nil)
 	defer srv.Close()
 
-	// The second request fails, as does the next; then all is well again.
+	// The second and the third request fail; later ones succeed.
 	srv.Inject(packagecloudtest.Fault{Path: "/api/v1/**", Skip: 1, Times: 2, Status: http.StatusBadGateway})
 
 	for range 4 {

@@ -14,59 +14,64 @@ import (
 	"time"
 )
 
-// Fault makes the server misbehave for some requests. The fields of the first
-// two groups choose the requests, the others say what happens to them; without
-// any of those, a fault only calls Then. A fault acts before anything else is
-// looked at, the credential included. Where several match, the one injected
-// first acts. In JSON it is what the control endpoints take, but for Delay and
-// Then, which are spelled otherwise there.
+// Fault makes the server misbehave for some requests. Method, Path, Host, Skip,
+// Times and Every choose the requests. The other fields say what happens to
+// them.
+//
+// A fault acts before the server checks the credential. If several faults
+// match, the one injected first acts. The control endpoints take a Fault as
+// JSON; they spell Delay and Then differently.
 type Fault struct {
-	Method string `json:"method"` // "" = every method
-	// Path is a pattern over the URL's path: "*" stands for anything but a
-	// slash, "**" for anything, "?" and "[a-z]" are as in path.Match; "" = every path.
+	Method string `json:"method"` // "" means every method
+	// Path is a pattern for the URL's path. "*" matches anything but a slash,
+	// and "**" matches anything. "?" and "[a-z]" work as in path.Match. ""
+	// matches every path.
 	Path string `json:"path"`
 	Host string `json:"host"` // HostAPI, HostDownload or "" for both
 
-	Skip  int `json:"skip"`  // let this many matching requests pass first
-	Times int `json:"times"` // then act on this many: 0 = one, negative = for ever
-	Every int `json:"every"` // act on every n-th of those that match only; 0 and 1 = all
+	Skip  int `json:"skip"`  // ignore this many matching requests first
+	Times int `json:"times"` // then act on this many requests: 0 means one, negative means all
+	Every int `json:"every"` // act on every n-th matching request only: 0 and 1 mean all
 
-	// Status answers instead of the server. With neither Body nor ContentType
-	// the body is the service's own for that status. Header is added to the
-	// answer, for example Retry-After; without Status, to the real one.
+	// Status replaces the server's answer by one with this status. Without Body
+	// and ContentType the answer has the service's own body for that status.
+	// Header is added to the answer, for example Retry-After. Without Status,
+	// it is added to the server's own answer.
 	Status      int         `json:"status"`
 	Body        string      `json:"body"`
 	ContentType string      `json:"content_type"`
 	Header      http.Header `json:"header"`
 
-	// Delay holds the request up before anything is answered. It ends early when
-	// the client leaves or the server closes.
+	// Delay delays the request before the server does anything else. The delay
+	// ends early when the client leaves or the server closes.
 	Delay time.Duration `json:"-"`
 
-	// Reset resets the connection (RST) at once; ResetAfter, when that many
-	// bytes of the request's body were read.
+	// Reset resets the connection (RST) at once. ResetAfter resets it after
+	// that many bytes of the request's body were read.
 	Reset      bool  `json:"reset"`
 	ResetAfter int64 `json:"reset_after"`
 
-	// ReadBody reads the whole body of the request before Status answers, as a
-	// server does that fails during the work; else Status answers at once.
+	// ReadBody makes the server read the whole body of the request before it
+	// answers with Status. Without it, the server answers at once.
 	ReadBody bool `json:"read_body"`
-	// CloseAfterAnswer answers, then closes the connection without reading the
-	// rest of the request.
+	// CloseAfterAnswer closes the connection after the answer, and leaves the
+	// rest of the request unread.
 	CloseAfterAnswer bool `json:"close_after_answer"`
-	// LoseAnswer does the work, then resets the connection instead of answering.
+	// LoseAnswer lets the server do the work, and then resets the connection
+	// instead of answering.
 	LoseAnswer bool `json:"lose_answer"`
-	// CutAfter sends that many bytes of the answer's body, then closes the
-	// connection; StallAfter hangs instead, until the client leaves or the
-	// server closes. A negative number means none at all, just the header.
+	// CutAfter closes the connection after that many bytes of the answer's
+	// body. StallAfter stops sending instead, until the client leaves or the
+	// server closes. A negative number means that the server sends only the
+	// header.
 	CutAfter   int64 `json:"cut_after"`
 	StallAfter int64 `json:"stall_after"`
-	// FlipByte, if not nil, is the offset in the answer's body of a byte of which
-	// one bit is flipped.
+	// FlipByte, if not nil, is an offset in the answer's body. The server flips
+	// one bit of that byte.
 	FlipByte *int64 `json:"flip_byte"`
 
-	// Then is called when the fault acts, before anything else happens: to
-	// revoke a token in mid-flight, for example.
+	// Then, if not nil, is called when the fault acts, before anything else
+	// happens. It can revoke a token in the middle of a request, for example.
 	Then func(*Server) `json:"-"`
 }
 
@@ -83,8 +88,9 @@ type injected struct {
 	matched, acted int
 }
 
-// Inject adds a fault and returns a function that removes it. It panics when
-// the pattern is malformed, since then it would never match.
+// Inject adds a fault and returns a function that removes it. It panics if the
+// pattern is malformed, because such a pattern would never match, or if the
+// status is not a final one.
 func (s *Server) Inject(f Fault) (remove func()) {
 	id, err := s.inject(f)
 	if err != nil {
@@ -123,7 +129,7 @@ func (s *Server) ClearFaults() {
 	s.faults.items = nil
 }
 
-// takeFault returns the fault that acts on r and its number, or nil.
+// takeFault returns the fault that acts on r, with its number, or nil.
 func (s *Server) takeFault(host string, r *http.Request) (*Fault, int) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -149,8 +155,8 @@ func (s *Server) takeFault(host string, r *http.Request) (*Fault, int) {
 	return nil, 0
 }
 
-// matchPath is path.Match with "**", which crosses slashes, and an empty
-// pattern, which matches everything.
+// matchPath is path.Match with two additions: "**" also matches slashes, and an
+// empty pattern matches everything.
 func matchPath(pattern, name string) (bool, error) {
 	if pattern == "" {
 		return true, nil
@@ -182,7 +188,7 @@ func matchPath(pattern, name string) (bool, error) {
 	return false, nil
 }
 
-// connKey finds a request's connection in its context.
+// connKey is the context key for a request's connection.
 type connKey struct{}
 
 // middleware logs each request and applies the faults.
@@ -265,9 +271,10 @@ func (s *Server) misbehave(f *Fault, w http.ResponseWriter, r *http.Request, nex
 	}
 }
 
-// answerEarly lets an answer go out before the request's body was read, where
-// nothing was read of it yet: net/http would read on first, and a client that
-// waits would never learn that it was refused.
+// answerEarly lets an answer go out before the request's body was read. By
+// default net/http reads the body first. A client that waits for leave to send
+// the body would then never see the refusal. answerEarly does nothing if the
+// handler has read a part of the body.
 func answerEarly(w http.ResponseWriter, r *http.Request) {
 	body, ok := r.Body.(countingBody)
 	if !ok || r.ContentLength == 0 || body.n.Load() > 0 {
@@ -277,14 +284,14 @@ func answerEarly(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
 }
 
-// wait sleeps, until the client leaves or the server closes at the latest; the
-// request is then given up.
+// wait sleeps for d. If the client leaves or the server closes before, it
+// aborts the request.
 func (s *Server) wait(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-ctx.Done(): // derives from s.closing
+	case <-ctx.Done(): // ends with s.closing, too
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -302,7 +309,8 @@ func reset(r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// hangUp closes the request's connection with whatever is still unread.
+// hangUp closes the request's connection and leaves the rest of the request
+// unread.
 func hangUp(r *http.Request) {
 	if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok {
 		conn.Close()
@@ -310,7 +318,7 @@ func hangUp(r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// discardWriter swallows an answer that gets lost.
+// discardWriter discards an answer that must get lost.
 type discardWriter struct{ header http.Header }
 
 func (w discardWriter) Header() http.Header         { return w.header }
@@ -347,7 +355,7 @@ func (w *bentWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// finish cuts or stalls, when the answer has come to that point.
+// finish cuts or stalls the answer if it has reached the limit.
 func (w *bentWriter) finish() {
 	reached := func(limit int64) bool { return limit < 0 || (limit > 0 && w.sent >= limit) }
 	cut, stall := reached(w.fault.CutAfter), reached(w.fault.StallAfter)

@@ -16,16 +16,16 @@ import (
 	"time"
 )
 
-// gpgKey is a public key of a repository. Only its first packet, the primary
-// key, is looked at: that is enough for the fingerprint.
+// gpgKey is a public key of a repository. The server reads only its first
+// packet, the primary key, which suffices for the fingerprint.
 type gpgKey struct {
 	name, fingerprint string
 	kind              string // "repo" or "package"
 	armored           string
 }
 
-// newRepositoryKey makes the public key that a repository's metadata would be
-// signed with. No private half is kept, since no metadata is served.
+// newRepositoryKey makes the public key for a repository's metadata. It drops
+// the private half, because the server has no metadata to sign.
 func newRepositoryKey(repo *repository) *gpgKey {
 	public, _, _ := ed25519.GenerateKey(rand.Reader)
 	body := []byte{4}
@@ -144,7 +144,7 @@ func (s *Server) listKeys(c *call) {
 	writeJSON(c.w, http.StatusOK, map[string]any{"gpg_keys": list})
 }
 
-// keyIndex finds the key that the path names; s.mu is held.
+// keyIndex finds the key that the path names. The caller holds s.mu.
 func (c *call) keyIndex() int {
 	return slices.IndexFunc(c.repo.keys, func(k *gpgKey) bool { return k.name == c.value("name") })
 }

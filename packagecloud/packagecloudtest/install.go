@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// installMaster is the master token of an install request: the one that came
-// with it, or on a public repository the default one; s.mu is held.
+// installMaster returns the master token that came with an install request.
+// Without one, on a public repository, it returns the default token. The caller
+// holds s.mu.
 func (s *Server) installMaster(c *call) *masterToken {
 	if c.cred.master != nil {
 		return c.cred.master
@@ -18,7 +19,8 @@ func (s *Server) installMaster(c *call) *masterToken {
 	return s.defaultMaster(c.repo)
 }
 
-// mintToken serves POST tokens.text: a read token, the same for the same name.
+// mintToken serves POST tokens.text. It returns a read token, and always the
+// same one for the same name.
 func (s *Server) mintToken(c *call) {
 	form, err := params(c.r)
 	if err != nil {
@@ -43,8 +45,8 @@ func (s *Server) installScript(c *call) {
 	writeText(c.w, http.StatusOK, "application/x-sh", s.script(c.repo, s.installMaster(c), kind))
 }
 
-// helperTypes tells of each helper for which distributions it is, and how its
-// answer is labelled.
+// helperTypes holds, for each helper, the group of its distributions and the
+// content type of its answer.
 var helperTypes = map[string]struct{ group, contentType string }{
 	"config_file.list":   {"deb", "text/apt_source_list"},
 	"config_file.repo":   {"rpm", "text/repo"},
@@ -56,7 +58,7 @@ var helperTypes = map[string]struct{ group, contentType string }{
 	"rpm_base_url":       {"rpm", "text/plain; charset=utf-8"},
 }
 
-// installHelper serves the helpers that depend on an operating system.
+// installHelper serves the helpers that need an operating system as parameter.
 func (s *Server) installHelper(c *call) {
 	form, err := params(c.r)
 	if err != nil {
@@ -86,7 +88,8 @@ func (s *Server) installHelper(c *call) {
 	_, _ = io.WriteString(c.w, s.helper(c.last, c.repo, place, token))
 }
 
-// helper writes one helper's answer; token is empty for a public repository.
+// helper returns the answer of one helper. token is empty for a public
+// repository.
 func (s *Server) helper(name string, repo *repository, place distroVersion, token string) string {
 	base := s.URL + "/" + repo.fqname()
 	if token != "" {
@@ -114,8 +117,8 @@ func (s *Server) helper(name string, repo *repository, place distroVersion, toke
 	return base + "/gpgkey\n"
 }
 
-// script writes a shell script that sets a machine up for the repository, with
-// the master token in it.
+// script returns a shell script that sets a machine up for the repository. It
+// holds the master token.
 func (s *Server) script(repo *repository, master *masterToken, kind string) string {
 	base := s.URL
 	if repo.private {

@@ -12,14 +12,14 @@ func (s *Server) fragments(c *call, list []*storedPackage) {
 	s.page(c, len(list), func(i int) any { return s.fragment(list[i]) })
 }
 
-// listPackages serves GET packages.json: every file.
+// listPackages serves GET packages.json, which lists every file.
 func (s *Server) listPackages(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fragments(c, c.repo.packages)
 }
 
-// search serves GET search.json. A dist overrides a filter.
+// search serves GET search.json. The parameter dist overrides filter.
 func (s *Server) search(c *call) {
 	query := c.r.URL.Query()
 	q, filter, dist, arch := strings.ToLower(query.Get("q")), query.Get("filter"), query.Get("dist"), query.Get("arch")
@@ -43,14 +43,16 @@ func hasArchitecture(typ string) bool {
 	return typ == packagefile.Deb || typ == packagefile.RPM || typ == packagefile.Alpine || typ == packagefile.DSC
 }
 
-// filterMatches takes a type in any case, singular or plural.
+// filterMatches compares a filter with a type. The filter may be in any case,
+// and singular or plural.
 func filterMatches(filter, typ string) bool {
 	filter = strings.ToLower(filter)
 	return filter == "" || filter == "all" || filter == typ || filter == typ+"s"
 }
 
-// indexPackages serves GET packages/{type}[/{distro}[/{version}[/{arch}]]].json:
-// names with the count of their versions. "*" stands for any value.
+// indexPackages serves GET
+// packages/{type}[/{distro}[/{version}[/{arch}]]].json. It lists names with the
+// number of their versions. "*" matches any value.
 func (s *Server) indexPackages(c *call) {
 	want := append(c.below[1:len(c.below):len(c.below)], "*", "*", "*")[:4]
 	if arch := c.r.URL.Query().Get("arch"); arch != "" {
@@ -101,7 +103,7 @@ func (s *Server) indexPackages(c *call) {
 	})
 }
 
-// showPackage serves GET package/{type}/... of every type.
+// showPackage serves GET package/{type}/... for every type.
 func (s *Server) showPackage(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,8 +114,8 @@ func (s *Server) showPackage(c *call) {
 	notFound(c.w)
 }
 
-// find finds the package that a path shows; s.mu is held. Where several files
-// share it, as Python wheels do, the newest is shown.
+// find finds the package that a path shows. Several files may share the path,
+// as Python wheels do; find returns the newest. The caller holds s.mu.
 func (s *Server) find(repo *repository, path []string) *storedPackage {
 	for _, p := range slices.Backward(repo.packages) {
 		if shown := p.showPath(); shown != "" && p.inPath(path) && samePath(shown, path) {
@@ -123,8 +125,8 @@ func (s *Server) find(repo *repository, path []string) *storedPackage {
 	return nil
 }
 
-// inPath tells whether the package's name is among the segments: a quick look
-// before the whole path is compared.
+// inPath reports whether the package's name is among the segments. It is a
+// quick check before the whole path is compared.
 func (p *storedPackage) inPath(segs []string) bool {
 	if p.Scope != "" {
 		return slices.Contains(segs, p.Scope+"/"+p.Name)

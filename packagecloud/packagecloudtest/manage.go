@@ -7,9 +7,9 @@ import (
 	"github.com/packagecloud-go/sdk/internal/packagefile"
 )
 
-// named finds the package that a path for deletion or promotion names; s.mu is
-// held. last is the path's last segment as it was sent, since a file's own
-// name may end in ".json".
+// named finds the package that a path for deletion or promotion names. last is
+// the path's last segment with its ".json", because a file's own name may end
+// in ".json". The caller holds s.mu.
 func (s *Server) named(repo *repository, segs []string, last, scope, group string) *storedPackage {
 	space := ""
 	switch {
@@ -40,7 +40,8 @@ func (s *Server) named(repo *repository, segs []string, last, scope, group strin
 	return nil
 }
 
-// deletePackage serves DELETE {distro}/{version}/{file} and its kin.
+// deletePackage serves DELETE {distro}/{version}/{file} and the paths of gems
+// and Java.
 func (s *Server) deletePackage(c *call) {
 	form, err := params(c.r)
 	if err != nil {
@@ -58,8 +59,8 @@ func (s *Server) deletePackage(c *call) {
 	writeJSON(c.w, http.StatusOK, struct{}{})
 }
 
-// promote serves POST {distro}/{version}/{file}/promote.json: a move. Its
-// answer still names the source repository, as the service's does, while the
+// promote serves POST {distro}/{version}/{file}/promote.json, which moves a
+// package. As in the service, the answer names the source repository, while its
 // URLs point to the new place.
 func (s *Server) promote(c *call) {
 	form, err := params(c.r)

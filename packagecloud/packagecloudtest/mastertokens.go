@@ -23,7 +23,7 @@ type readToken struct {
 
 func (m *masterToken) path() string { return m.repo.apiPath() + "/master_tokens/" + strconv.Itoa(m.id) }
 
-// addMaster makes a master token; s.mu is held.
+// addMaster makes a master token. The caller holds s.mu.
 func (s *Server) addMaster(repo *repository, name string) *masterToken {
 	t := now()
 	m := &masterToken{id: s.nextID(), repo: repo, name: name, value: randomToken(), createdAt: t, updated: t}
@@ -31,14 +31,14 @@ func (s *Server) addMaster(repo *repository, name string) *masterToken {
 	return m
 }
 
-// addRead makes a read token; s.mu is held.
+// addRead makes a read token. The caller holds s.mu.
 func (s *Server) addRead(m *masterToken, name string) *readToken {
 	t := &readToken{id: s.nextID(), name: name, value: randomToken()}
 	m.reads = append(m.reads, t)
 	return t
 }
 
-// masterNamed finds or makes a master token; s.mu is held.
+// masterNamed finds a master token, or makes it. The caller holds s.mu.
 func (s *Server) masterNamed(repo *repository, name string) *masterToken {
 	for _, m := range repo.masters {
 		if m.name == name {
@@ -48,7 +48,7 @@ func (s *Server) masterNamed(repo *repository, name string) *masterToken {
 	return s.addMaster(repo, name)
 }
 
-// readNamed finds or makes a read token; s.mu is held.
+// readNamed finds a read token, or makes it. The caller holds s.mu.
 func (s *Server) readNamed(m *masterToken, name string) *readToken {
 	for _, t := range m.reads {
 		if t.name == name {
@@ -60,27 +60,27 @@ func (s *Server) readNamed(m *masterToken, name string) *readToken {
 
 func (s *Server) defaultMaster(repo *repository) *masterToken { return s.masterNamed(repo, "default") }
 
-// webToken is the read token in a private repository's download_urls. Its
-// master token, "web-downloads", appears when it is first needed.
+// webToken returns the read token in a private repository's download_urls. The
+// first call makes its master token, "web-downloads".
 func (s *Server) webToken(repo *repository) *readToken {
 	return s.readNamed(s.masterNamed(repo, "web-downloads"), "web-downloads")
 }
 
-// CreateReadToken makes a read token of that name under the default master
-// token of a repository ("name" or "user/name"), or returns the one there is.
-// It panics when there is no such repository.
+// CreateReadToken returns the read token of that name under the default master
+// token of a repository ("name" or "user/name"). It makes the token if there is
+// none. It panics if the repository doesn't exist.
 func (s *Server) CreateReadToken(repo, name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.repositoryNamed(repo)
 	if r == nil {
-		panic("packagecloudtest: no repository " + strconv.Quote(repo))
+		panic("packagecloudtest: no repository " + strconv.Quote(repo) + "; create it first")
 	}
 	return s.readNamed(s.defaultMaster(r), name).value
 }
 
 // MasterToken returns the value of a repository's master token of that name,
-// such as "default", or "" if there is none.
+// such as "default". It returns "" if there is none.
 func (s *Server) MasterToken(repo, name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +94,8 @@ func (s *Server) MasterToken(repo, name string) string {
 	return ""
 }
 
-// master finds the master token that the path names by its id or its value;
-// s.mu is held. Where there is none, it answers and returns nil.
+// master finds the master token that the path names by its id or its value. If
+// there is none, it answers and returns nil. The caller holds s.mu.
 func (c *call) master() *masterToken {
 	id := c.value("master_token")
 	for _, m := range c.repo.masters {
@@ -107,7 +107,8 @@ func (c *call) master() *masterToken {
 	return nil
 }
 
-// readIndex finds the read token that the path names by its id; s.mu is held.
+// readIndex finds the read token that the path names by its id. The caller
+// holds s.mu.
 func (c *call) readIndex(m *masterToken) int {
 	return slices.IndexFunc(m.reads, func(t *readToken) bool { return strconv.Itoa(t.id) == c.value("read_token") })
 }
@@ -122,8 +123,8 @@ func (s *Server) showMaster(c *call) {
 	}
 }
 
-// deleteMaster deletes a master token and its read tokens. The default one
-// stays and gets another value.
+// deleteMaster deletes a master token and its read tokens. The master token
+// "default" stays and gets a new value.
 func (s *Server) deleteMaster(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

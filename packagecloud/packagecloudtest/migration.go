@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// listForMigration serves packages_with_bk_required_attributes, which helps to
-// move a repository elsewhere.
+// listForMigration serves packages_with_bk_required_attributes. Its list helps
+// to move a repository to another service.
 func (s *Server) listForMigration(c *call) {
 	uuid := c.r.URL.Query().Get("repository_uuid")
 	s.mu.Lock()

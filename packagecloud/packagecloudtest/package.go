@@ -15,10 +15,10 @@ import (
 type storedPackage struct {
 	packagefile.Info
 	repo      *repository
-	place     distroVersion // zero for gems
+	place     distroVersion // zero for a gem
 	filename  string
 	blob      *blob
-	sources   []*sourceFile // dsc
+	sources   []*sourceFile // only of a dsc
 	createdAt time.Time
 	uploader  string
 	downloads []download
@@ -30,14 +30,14 @@ type sourceFile struct {
 	blob *blob
 }
 
-// key is what may exist only once in a repository.
+// key identifies the package in its repository, which holds each key once.
 func (p *storedPackage) key() string { return packageKey(p.place.id, p.Scope+p.Group, p.filename) }
 
 func packageKey(place int, space, filename string) string {
 	return fmt.Sprintf("%d\x00%s\x00%s", place, space, filename)
 }
 
-// Package is a package that the server stores.
+// Package describes a package that the server stores.
 type Package struct {
 	Repository    string    `json:"repository"` // user/name
 	Type          string    `json:"type"`
@@ -49,7 +49,7 @@ type Package struct {
 	Scope         string    `json:"scope"`
 	Group         string    `json:"group"`
 	Filename      string    `json:"filename"`
-	DistroVersion string    `json:"distro_version"` // as in the API's answers, such as "ubuntu/jammy" or "RubyGem"
+	DistroVersion string    `json:"distro_version"` // as the API spells it, such as "ubuntu/jammy" or "RubyGem"
 	Size          int64     `json:"size"`
 	MD5           string    `json:"md5"`
 	SHA1          string    `json:"sha1"`
@@ -58,12 +58,12 @@ type Package struct {
 	Uploader      string    `json:"uploader"`
 	CreatedAt     time.Time `json:"created_at"`
 	Downloads     int       `json:"downloads"`
-	SourceFiles   []string  `json:"source_files"` // of a dsc
+	SourceFiles   []string  `json:"source_files"` // only of a dsc
 }
 
-// Packages returns what a repository ("name" or "user/name") stores, in the
-// order of upload: nil for an unknown one. The checksums are those of the
-// stored bytes, whatever the API tells of them.
+// Packages returns the packages of a repository ("name" or "user/name") in the
+// order of upload. It returns nil for an unknown repository. The checksums are
+// those of the stored bytes, whatever checksums the API shows.
 func (s *Server) Packages(repo string) []Package {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *Server) Packages(repo string) []Package {
 	return out
 }
 
-// distroVersion is how the API spells the package's place.
+// distroVersion returns the package's place as the API spells it.
 func (p *storedPackage) distroVersion() string {
 	switch p.Type {
 	case packagefile.Gem:
@@ -98,7 +98,7 @@ func (p *storedPackage) distroVersion() string {
 	return p.place.distro + "/" + p.place.version
 }
 
-// fullVersion joins version and release as the paths of deb and dsc do.
+// fullVersion joins version and release as paths of deb and dsc do.
 func (p *storedPackage) fullVersion() string {
 	if p.Release == "" {
 		return p.Version
@@ -106,7 +106,7 @@ func (p *storedPackage) fullVersion() string {
 	return p.Version + "-" + p.Release
 }
 
-// join escapes segments and joins them with slashes, with one in front.
+// join escapes the segments and puts a slash before each.
 func join(segs ...string) string {
 	var b strings.Builder
 	for _, seg := range segs {
@@ -116,8 +116,9 @@ func join(segs ...string) string {
 	return b.String()
 }
 
-// nameSegment is a node package's name in a path, its slash escaped in the
-// service's lower case.
+// nameSegment returns a package's name as paths have it. In the name of a
+// scoped node package, the slash is escaped in lower case, as the service does
+// it.
 func (p *storedPackage) nameSegment() string {
 	if p.Scope != "" {
 		return "/" + url.PathEscape(p.Scope) + "%2f" + url.PathEscape(p.Name)
@@ -125,8 +126,8 @@ func (p *storedPackage) nameSegment() string {
 	return join(p.Name)
 }
 
-// familyPath is the path of all versions of a package, below the repository's;
-// "" where there is none.
+// familyPath returns the path of all versions of a package, below the
+// repository's path. It returns "" for a type without such a path.
 func (p *storedPackage) familyPath() string {
 	switch p.Type {
 	case packagefile.Alpine:
@@ -141,7 +142,8 @@ func (p *storedPackage) familyPath() string {
 	return "/package" + join(p.Type) + p.nameSegment()
 }
 
-// showPath is the package's own path, below the repository's, without ".json".
+// showPath returns the package's own path without ".json", below the
+// repository's path.
 func (p *storedPackage) showPath() string {
 	family := p.familyPath()
 	switch p.Type {
@@ -155,7 +157,8 @@ func (p *storedPackage) showPath() string {
 	return family + join(p.Version)
 }
 
-// filePath is where the package is deleted, below the repository's path.
+// filePath returns the path that deletes the package, below the repository's
+// path.
 func (p *storedPackage) filePath() string {
 	switch p.Type {
 	case packagefile.Gem:
@@ -166,7 +169,7 @@ func (p *storedPackage) filePath() string {
 	return join(p.place.distro, p.place.version, p.filename)
 }
 
-// htmlPath is the package's page, below the repository's name.
+// htmlPath returns the path of the package's page, below the repository's name.
 func (p *storedPackage) htmlPath() string {
 	switch p.Type {
 	case packagefile.Gem:
@@ -177,7 +180,7 @@ func (p *storedPackage) htmlPath() string {
 	return "/packages" + join(p.place.distro, p.place.version, p.filename)
 }
 
-// downloadPath is where the package is downloaded, below the repository's name.
+// downloadPath returns the path of the download, below the repository's name.
 func (p *storedPackage) downloadPath() string {
 	id := "?distro_version_id=" + strconv.Itoa(p.place.id)
 	switch p.Type {
@@ -200,8 +203,8 @@ func (p *storedPackage) scopeQuery() string {
 	return "?scope=" + url.QueryEscape(p.Scope)
 }
 
-// downloadURL is absolute, and holds a read token for a private repository;
-// s.mu is held.
+// downloadLink returns the package's absolute download_url. For a private
+// repository, it holds a read token. The caller holds s.mu.
 func (s *Server) downloadLink(p *storedPackage) string {
 	path := "/" + p.repo.fqname() + p.downloadPath()
 	if !p.repo.private {
@@ -210,7 +213,7 @@ func (s *Server) downloadLink(p *storedPackage) string {
 	return s.withUser(s.webToken(p.repo).value, path)
 }
 
-// settled tells whether the package was indexed and its checksum computed.
+// settled reports whether SettleDelay has passed since the upload.
 func (s *Server) settled(p *storedPackage) bool {
 	return s.opts.SettleDelay < 0 || time.Since(p.createdAt) >= s.opts.SettleDelay
 }
@@ -222,7 +225,7 @@ func nullable(s string) any {
 	return s
 }
 
-// common are the fields that fragments and details share.
+// common returns the fields that fragments and details share.
 func (s *Server) common(p *storedPackage) map[string]any {
 	api, html := p.repo.apiPath(), "/"+p.repo.fqname()
 	m := map[string]any{
@@ -265,7 +268,7 @@ func (s *Server) common(p *storedPackage) map[string]any {
 	return m
 }
 
-// fragment is a package in a list; s.mu is held.
+// fragment returns a package as lists show it. The caller holds s.mu.
 func (s *Server) fragment(p *storedPackage) map[string]any {
 	m := s.common(p)
 	m["type"] = p.Type
@@ -286,7 +289,7 @@ func (s *Server) fragment(p *storedPackage) map[string]any {
 	return m
 }
 
-// details is a package by itself; s.mu is held.
+// details returns a package as its own path shows it. The caller holds s.mu.
 func (s *Server) details(p *storedPackage) map[string]any {
 	m := s.common(p)
 	api := p.repo.apiPath()
@@ -321,7 +324,8 @@ func (s *Server) details(p *storedPackage) map[string]any {
 	return m
 }
 
-// add stores a package, unless it exists or the plan is used up; s.mu is held.
+// add stores a package. It refuses one that exists or that the plan doesn't
+// allow. The caller holds s.mu.
 func (s *Server) add(p *storedPackage) invalid {
 	err := invalid{}
 	if p.repo.byKey[p.key()] != nil {
@@ -351,14 +355,14 @@ func (s *Server) add(p *storedPackage) invalid {
 	return nil
 }
 
-// detach takes a package out of its repository; s.mu is held.
+// detach removes a package from its repository. The caller holds s.mu.
 func (s *Server) detach(p *storedPackage) {
 	delete(p.repo.byKey, p.key())
 	p.repo.packages = slices.DeleteFunc(p.repo.packages, func(q *storedPackage) bool { return q == p })
 	p.repo.updated = now()
 }
 
-// drop removes a package and its files; s.mu is held.
+// drop removes a package and its files. The caller holds s.mu.
 func (s *Server) drop(p *storedPackage) {
 	s.detach(p)
 	for _, b := range p.files() {

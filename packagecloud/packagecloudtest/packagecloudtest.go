@@ -1,14 +1,15 @@
 // Package packagecloudtest is a packagecloud server for tests and quickstarts.
 //
-// It listens on the loopback interface, speaks HTTP or HTTPS, and answers as
-// packagecloud.io does: the same paths, status codes, odd values and error
-// bodies. It serves every operation that the service's API is known to have. Any
-// program that speaks to packagecloud can use it, written in Go or not.
+// The server listens on the loopback interface, by HTTP or HTTPS. It answers as
+// packagecloud.io does, with the same paths, status codes, odd values and error
+// bodies. It serves every operation that the service's API is known to have.
+// Any program that speaks to packagecloud can use it, in Go or in another
+// language.
 //
 // # Quickstart
 //
-// In a test, start a server, create a repository and give the client the
-// server's address and its token:
+// In a test, start a server and create a repository. Then give the client the
+// address and the token of the server:
 //
 //	srv := packagecloudtest.NewServer(nil)
 //	defer srv.Close()
@@ -16,79 +17,91 @@
 //	client, err := packagecloud.New(srv.TokenSource(), packagecloud.WithBaseURL(srv.URL))
 //	// ... upload with the client, then look at srv.Packages("main").
 //
-// With [Options].TLS, take [Server.Client] for the client's http.Client, or
-// trust [Server.CertPEM]. Programs in other languages start the command
-// packagecloudtest, in the folder cmd, and control it over HTTP.
+// With [Options].TLS, give the client the http.Client that [Server.Client]
+// returns, or let it trust [Server.CertPEM]. Programs in other languages start
+// the command packagecloudtest, in the folder cmd, and control it over HTTP.
 //
-// Metadata is kept in memory. The server writes packages to a temporary folder
-// as they arrive, so that an upload of any size takes little memory, and
-// [Server.Close] removes it.
+// The server keeps metadata in memory. It writes packages to a temporary folder
+// as they arrive, so a large upload takes little memory. [Server.Close] removes
+// that folder.
+//
+// # Authentication
+//
+// The server knows API tokens, master tokens, read tokens, and the account's
+// e-mail and password. It asks for the same credential as the service, and
+// answers 401 without it.
+//
+// [Server.RotateToken] replaces the API token and refuses the old one at once,
+// as the service's site does. [Server.AddToken] leaves the old one valid.
+// [Server.RevokeToken] revokes a token of any kind. [Server.TokenSource] always
+// returns the newest API token. To rotate in the middle of a request, call
+// RotateToken in the Then function of a fault.
+//
+// # Uploads
+//
+// The service reads the names of most packages from their content. This server
+// reads all that the Go standard library can read:
+//
+//	deb      control.tar or control.tar.gz; with [Options.Decompressors] also
+//	         control.tar.xz and control.tar.zst, else the file name:
+//	         name_version_arch.deb
+//	dsc      the .dsc, signed or not; the server checks the source files by
+//	         name, size and MD5
+//	rpm      the header
+//	gem      name, version, summary, description and licenses in metadata.gz,
+//	         and the platform as RubyGems spells it, but no dependencies
+//	python   METADATA or PKG-INFO (.whl, .egg, .tar.gz, .tar.bz2, .tar, .zip);
+//	         the file keeps its name
+//	node     package.json
+//	java     a single pom.properties, or the pom.xml, or the coordinates in the
+//	         request; without any of these the server refuses the upload
+//	alpine   .PKGINFO; the file keeps its name
+//	helm     name, version and description in Chart.yaml; the file keeps its name
+//	anyfile  the file name, name-version.ext
+//
+// Tests may upload made-up bytes: if the server can't read the content, it
+// takes name and version from the file name. It does the same for content that
+// the format's own tool would refuse. [Options].Strict refuses such packages
+// instead. The server stores a deb, dsc, rpm, gem or node package under its
+// canonical file name.
+//
+// # Lists
+//
+// The server answers lists in pages, with the pagination headers of the service.
+// Small values of PageSize and MaxPerPage in [Options] make a test see several
+// pages.
 //
 // # Downloads
 //
-// A download is redirected, as by the service, to a signed URL that expires. It
-// lies on another host: the same machine by another name and port. That host
-// answers 400 to a request with an Authorization header, a cookie or a token,
-// and the log names the leak. [Server.ExpireDownloads] ends the URLs early.
-//
-// # What is read from a package
-//
-// The service names most packages by what is in them. This server reads what
-// the Go standard library can read:
-//
-//	deb      from control.tar or control.tar.gz; with [Options.Decompressors]
-//	         from control.tar.xz and control.tar.zst too, else from the file
-//	         name: name_version_arch.deb
-//	dsc      from the .dsc, signed or not; its source files are checked by
-//	         name, size and MD5
-//	rpm      from the header
-//	gem      name, version, summary, description and licenses from metadata.gz,
-//	         and the platform as RubyGems spells it; dependencies are not read
-//	python   from METADATA or PKG-INFO (.whl, .egg, .tar.gz, .tar.bz2, .tar,
-//	         .zip); the file keeps its name
-//	node     from package.json
-//	java     from a single pom.properties, or the pom.xml, or the coordinates
-//	         sent along; without any of these the upload is refused
-//	alpine   from .PKGINFO; the file keeps its name
-//	helm     name, version and description from Chart.yaml; the file keeps its name
-//	anyfile  from the file name, name-version.ext
-//
-// Where the server can't read the content, as of made-up bytes in a test, or the
-// format's own tool would refuse it, name and version come from the file's name. [Options].Strict refuses such packages
-// instead. A deb, dsc, rpm, gem or node package is stored under its canonical
-// file name, whatever the client called it.
+// The server redirects a download to a signed URL that expires, as the service
+// does. That URL is on another host: the same machine by another name and port.
+// The download host answers 400 to a request with an Authorization header, a
+// cookie or a token, and the request log describes the leak.
+// [Server.ExpireDownloads] ends the URLs early.
 //
 // # Faults
 //
-// [Server.Inject] makes the server misbehave: a [Fault] chooses requests by
-// method, path and number, and answers with a status, resets the connection,
+// [Server.Inject] makes the server misbehave. A [Fault] chooses requests by
+// method, path and number. It answers with a status, resets the connection,
 // loses the answer, stalls, or cuts or alters the body. Faults act before the
-// server looks at the credential.
+// server checks the credential.
 //
-//	// The next two requests to the API fail, then all is well again.
+//	// The next two requests to the API fail; later ones succeed.
 //	srv.Inject(packagecloudtest.Fault{Path: "/api/v1/**", Times: 2, Status: 502})
 //
 // # The request log
 //
-// [Server.Requests] returns what the server was asked, in order, with the status
-// and the kind of credential, such as [CredentialAPI]. The log holds no token, no
-// query and no body. A request is in the log before its answer is sent, so a test
-// can count right after a call.
-//
-// # Rotation of tokens
-//
-// [Server.RotateToken] replaces the API token, and the old one is refused at
-// once, as on the service's site. [Server.AddToken] leaves the old one valid.
-// [Server.RevokeToken] takes a token of any kind away. [Server.TokenSource]
-// always has the newest API token. To rotate in the middle of a request, rotate
-// in a fault's Then.
+// [Server.Requests] returns all requests in order, with the status of the
+// answer and the kind of credential, such as [CredentialAPI]. The log holds no
+// token, no query and no body. The server logs a request before it sends the
+// answer, so a test can count requests right after a call.
 //
 // # Limits
 //
-// The server has no metadata for package managers (apt, yum, npm, PyPI, RubyGems,
-// Maven), no upload from a URL, no dist-tags, no web pages and one account. What
-// the service does where nobody has recorded it, such as the fields of a readme,
-// is a guess.
+// The server has one account. It has no metadata for package managers (apt,
+// yum, npm, PyPI, RubyGems, Maven), no upload from a URL, no dist-tags and no
+// web pages. Nobody has recorded every answer of the service; the server
+// guesses the others, such as the fields of a readme.
 package packagecloudtest
 
 import (
@@ -112,83 +125,87 @@ import (
 
 // Options configures a server. The zero value is good.
 type Options struct {
-	// TLS serves HTTPS with a certificate made for this server; see
-	// [Server.Client] and [Server.CertPEM].
+	// TLS makes the server speak HTTPS, with a certificate made for this
+	// server; see [Server.Client] and [Server.CertPEM].
 	TLS bool
-	// Owner is the user whom the API token belongs to; "acme" if empty.
+	// Owner is the user who owns the API token; empty means "acme".
 	Owner string
-	// Token is the API token; 48 random hexadecimal digits if empty.
+	// Token is the API token; empty means 48 random hexadecimal digits.
 	Token string
-	// Email and Password are the account's, for GET /api/v1/token.json; the
-	// defaults are the owner's name at example.com and "password".
+	// Email and Password are the account's credentials for GET
+	// /api/v1/token.json. Empty means the owner's name at example.com, and
+	// "password".
 	Email, Password string
 
-	// PageSize is the number of items on a page unless the client asks for
-	// another; 30 if zero.
+	// PageSize is the number of items on a page if the client asks for none;
+	// zero means 30.
 	PageSize int
-	// MaxPerPage is the most items on a page; 250 if zero.
+	// MaxPerPage is the largest page that a client may ask for; zero means 250.
 	MaxPerPage int
-	// SignedURLTTL is how long the URL that a download is redirected to is
-	// good; one minute if zero.
+	// SignedURLTTL is the life of a download's signed URL; zero means one
+	// minute.
 	SignedURLTTL time.Duration
-	// SettleDelay is how long a new package stays unindexed and a new Java
-	// package without its sha256sum; two seconds if zero, not at all if negative.
+	// SettleDelay is the time until a new package is indexed, and until a new
+	// Java package has its sha256sum. Zero means two seconds, negative means no
+	// delay.
 	SettleDelay time.Duration
 
-	// NoChecksums leaves every checksum out of every answer (null).
+	// NoChecksums replaces every checksum in every answer by null.
 	NoChecksums bool
-	// DuplicateWording chooses how an upload that exists already is refused:
-	// {"filename":["has already been taken"]}, or with DuplicateFullName
-	// {"repository":["Validation failed: Full name already exists."]}.
+	// DuplicateWording chooses the refusal of an upload that exists already.
+	// The zero value gives {"filename":["has already been taken"]}.
+	// DuplicateFullName gives {"repository":["Validation failed: Full name
+	// already exists."]}.
 	DuplicateWording DuplicateWording
-	// FlatMasterTokens answers the creation of a master token in the older
-	// form: with an id and without paths.
+	// FlatMasterTokens chooses the older answer to the creation of a master
+	// token: with an id and without paths.
 	FlatMasterTokens bool
-	// Strict refuses, with 422, packages whose content can't be read.
+	// Strict refuses, with 422, packages whose content the server can't read.
 	Strict bool
-	// Decompressors look into debs whose control file is packed with "xz" or "zstd",
-	// the keys, as those of packagecloud.UploadOptions do; the module
-	// packagecloud/decompress has both. Without them such a deb is named by its file
-	// name, and refused if Strict is set.
+	// Decompressors unpack the control file of a deb, as those of
+	// packagecloud.UploadOptions do. The keys are "xz" and "zstd"; the module
+	// packagecloud/decompress has both. Without them the server reads the file
+	// name of such a deb, or refuses it if Strict is set.
 	Decompressors map[string]func(io.Reader) (io.Reader, error)
-	// Plan is what the owner's plan allows; see [Server.SetPlan].
+	// Plan holds the limits of the owner's plan; see [Server.SetPlan].
 	Plan Plan
-	// LicenseKey is the key under which the server shows a made-up enterprise
-	// licence; "aabbccddeeffaa" if empty.
+	// LicenseKey is the key of a made-up enterprise licence; empty means
+	// "aabbccddeeffaa".
 	LicenseKey string
 
-	// Control opens the endpoints under /_packagecloudtest/ to every client; the
-	// command packagecloudtest documents them. They need no credential: set it
-	// only on a machine you trust.
+	// Control opens the endpoints under /_packagecloudtest/, which the command
+	// packagecloudtest documents. They need no credential, so set Control only
+	// on a machine you trust.
 	Control bool
-	// ErrorLog receives what net/http logs; nothing is logged if nil.
+	// ErrorLog receives the messages of net/http; nil discards them.
 	ErrorLog *log.Logger
 }
 
-// DuplicateWording is the service's older or newer message for a duplicate.
+// DuplicateWording is a wording of the service's refusal of a duplicate.
 type DuplicateWording int
 
-// The wordings of a duplicate.
+// The older and the newer wording for a duplicate.
 const (
 	DuplicateFilename DuplicateWording = iota
 	DuplicateFullName
 )
 
-// Plan holds the limits of the owner's plan. The zero value has none.
+// Plan holds the limits of the owner's plan. The zero value has no limits.
 type Plan struct {
-	// MaxPackages is how many packages the owner may store; further uploads get
-	// 422 {"plan":["Upgrade to add more packages!"]}. Zero means no limit.
+	// MaxPackages is the number of packages that the server stores. It answers
+	// further uploads with 422 {"plan":["Upgrade to add more packages!"]}. Zero
+	// means no limit.
 	MaxPackages int
-	// QuotaSpent answers downloads with 429, text/html, "Bandwidth or Storage
-	// Limit Exceeded".
+	// QuotaSpent makes the server answer downloads with 429, text/html,
+	// "Bandwidth or Storage Limit Exceeded".
 	QuotaSpent bool
-	// PaymentRequired answers uploads, and downloads from private
-	// repositories, with 402 {"error":["payment required"]}.
+	// PaymentRequired makes the server answer 402 {"error":["payment
+	// required"]} to uploads, and to downloads from private repositories.
 	PaymentRequired bool
 }
 
-// Server is a running packagecloud server. Its methods may be called from
-// several goroutines.
+// Server is a running packagecloud server. Its methods are safe for concurrent
+// use.
 type Server struct {
 	// URL is the base URL, without a trailing slash.
 	URL string
@@ -213,7 +230,7 @@ type Server struct {
 	log    requestLog
 	faults faultList
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	plan       Plan
 	tokens     map[string]bool // valid API tokens
 	token      string          // the newest API token
@@ -223,8 +240,9 @@ type Server struct {
 	lastID     int
 }
 
-// NewServer starts a server on a free port of the loopback interface. It
-// panics if it can't, as httptest does. The caller closes the server.
+// NewServer starts a server on a free port of the loopback interface. It panics
+// on failure, as httptest does. The caller must call Close. A nil opts means
+// the zero value.
 func NewServer(opts *Options) *Server {
 	s, err := Start(opts, "127.0.0.1:0")
 	if err != nil {
@@ -233,9 +251,9 @@ func NewServer(opts *Options) *Server {
 	return s
 }
 
-// Start starts a server that listens on addr, such as "127.0.0.1:8080". The
-// downloads are served from another port, which the system picks. A nil opts
-// means the zero value.
+// Start starts a server that listens on addr, such as "127.0.0.1:8080". It
+// serves downloads from a second port, which the system picks. A nil opts means
+// the zero value.
 func Start(opts *Options, addr string) (*Server, error) {
 	s := &Server{blobs: map[string]*blob{}, tokens: map[string]bool{}}
 	if opts != nil {
@@ -271,7 +289,8 @@ func Start(opts *Options, addr string) (*Server, error) {
 	return s, nil
 }
 
-// listen opens both listeners, the spool and the certificate, and serves.
+// listen opens both listeners, makes the spool and the certificate, and starts
+// to serve.
 func (s *Server) listen(addr string) (err error) {
 	api, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -341,7 +360,7 @@ func (s *Server) serve(l net.Listener, host string, h http.Handler) {
 }
 
 // Close stops the server at once, cuts its connections and removes the stored
-// packages. It may be called more than once, but not from a fault's Then.
+// packages. Further calls do nothing. A fault's Then must not call it.
 func (s *Server) Close() {
 	s.closeOnce.Do(func() {
 		s.close()
@@ -349,19 +368,19 @@ func (s *Server) Close() {
 			server.Close()
 		}
 		s.serving.Wait()
-		s.handlers.Lock() // waits for the requests, whose connections are cut
+		s.handlers.Lock() // waits until every request has ended
 		defer s.handlers.Unlock()
 		s.client.CloseIdleConnections()
 		s.spool.remove()
 	})
 }
 
-// Client returns an HTTP client that trusts the certificate of both of the
-// server's hosts. It holds no credential. Its connections end with the server.
+// Client returns an HTTP client that trusts the certificates of both hosts. It
+// holds no credential. Close ends its idle connections.
 func (s *Server) Client() *http.Client { return s.client }
 
-// CertPEM returns the certificate of the authority that signed both hosts'
-// certificates, in PEM, or nil without TLS.
+// CertPEM returns the certificate of the authority that signed the certificates
+// of both hosts, as PEM. It returns nil without TLS.
 func (s *Server) CertPEM() []byte { return s.certPEM }
 
 // SetPlan changes the owner's plan.
@@ -371,7 +390,7 @@ func (s *Server) SetPlan(p Plan) {
 	s.plan = p
 }
 
-// nextID returns a new id; s.mu is held.
+// nextID returns a new id. The caller holds s.mu.
 func (s *Server) nextID() int {
 	s.lastID++
 	return s.lastID
@@ -383,10 +402,10 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// randomToken returns a token as the service makes them: 48 hexadecimal digits.
+// randomToken returns a token in the service's form: 48 hexadecimal digits.
 func randomToken() string { return hex.EncodeToString(randomBytes(24)) }
 
-// now is the time as the service shows it: UTC, in milliseconds.
+// now returns the time with the service's precision: UTC, in milliseconds.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 func timestamp(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// page answers one page of a list of n items, of which it builds only those
-// shown, with the pagination headers. A per_page over the maximum is clamped;
-// per_page=0 shows nothing but the headers.
+// page writes one page of a list of n items, with the pagination headers. It
+// builds only the items on that page. A per_page over the maximum counts as the
+// maximum. With per_page=0 the list is empty.
 func (s *Server) page(c *call, n int, item func(i int) any) {
 	query := c.r.URL.Query()
 	size := s.opts.PageSize

@@ -10,12 +10,12 @@ import (
 	"net/url"
 )
 
-// maxForm bounds the body of a request that carries no file.
+// maxForm bounds the body of a request without a file.
 const maxForm = 1 << 20
 
-// params returns a request's parameters, of its query and its body, in the
-// bracketed spelling "package[name]". The body may be a form of either kind
-// or JSON, whose nested objects are spelled out in the same way.
+// params returns the parameters in a request's query and body. The body may be
+// a form of either kind or JSON. Nested JSON objects become names in brackets,
+// as in "package[name]".
 func params(r *http.Request) (url.Values, error) {
 	out := r.URL.Query()
 	if r.Body == nil {
@@ -68,7 +68,7 @@ func params(r *http.Request) (url.Values, error) {
 	return out, nil
 }
 
-// flatten spells a JSON value out in brackets.
+// flatten adds a JSON value to out, with nested names in brackets.
 func flatten(out url.Values, key string, value any) {
 	switch v := value.(type) {
 	case map[string]any:
@@ -91,10 +91,10 @@ func multipartReader(r io.Reader, options map[string]string) *multipart.Reader {
 	return multipart.NewReader(r, options["boundary"])
 }
 
-// truth reads a Rails boolean.
+// truth parses a boolean as Rails does.
 func truth(s string) bool { return s == "1" || s == "true" || s == "on" || s == "yes" || s == "t" }
 
-// badRequest answers a body that can't be read as what it says it is.
+// badRequest writes the answer to a body that doesn't fit its content type.
 func badRequest(w http.ResponseWriter) {
 	writeJSON(w, http.StatusBadRequest, map[string]string{"error": "Bad Request"})
 }

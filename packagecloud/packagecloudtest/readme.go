@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// readmeBody reads the Markdown that a request carries. The service doesn't
-// document readme.json: the names "readme[body]" and "body" are a guess.
+// readmeBody reads the Markdown in a request. The service doesn't document
+// readme.json, so the names "readme[body]" and "body" are a guess.
 func readmeBody(r *http.Request) (string, error) {
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if mediaType == "text/markdown" || mediaType == "text/plain" {
@@ -25,7 +25,8 @@ func (s *Server) showReadme(c *call) {
 	writeJSON(c.w, http.StatusOK, map[string]string{"body": c.repo.readme})
 }
 
-// writeReadme serves POST, which replaces the readme, and PATCH, which appends.
+// writeReadme serves POST, which replaces the readme, and PATCH, which appends
+// to it.
 func (s *Server) writeReadme(c *call) {
 	body, err := readmeBody(c.r)
 	if err != nil {

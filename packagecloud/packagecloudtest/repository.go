@@ -26,15 +26,15 @@ type repository struct {
 func (r *repository) fqname() string  { return r.owner + "/" + r.name }
 func (r *repository) apiPath() string { return "/api/v1/repos/" + r.fqname() }
 
-// validName allows what the service allows in the names of users and
-// repositories.
+// validName reports whether the service allows s as the name of a user or a
+// repository.
 func validName(s string) bool {
 	return s != "" && len(s) <= 100 && s != "." && s != ".." && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
 }
 
-// CreateRepository creates a repository of the owner's, or, given
-// "user/name", one of another user's who has made the owner a collaborator. It
-// panics when the name is taken or malformed.
+// CreateRepository creates a repository of the owner. Given "user/name", it
+// creates a repository of another user who has made the owner a collaborator.
+// It panics if the name is taken or malformed.
 func (s *Server) CreateRepository(name string, private bool) {
 	owner := s.opts.Owner
 	if user, bare, ok := strings.Cut(name, "/"); ok {
@@ -67,7 +67,7 @@ func (s *Server) createRepository(owner, name string, private bool) invalid {
 	return nil
 }
 
-// repository finds a repository; s.mu is held.
+// repository finds a repository, or returns nil. The caller holds s.mu.
 func (s *Server) repository(owner, name string) *repository {
 	i := slices.IndexFunc(s.repos, func(r *repository) bool { return r.owner == owner && r.name == name })
 	if i < 0 {
@@ -76,7 +76,8 @@ func (s *Server) repository(owner, name string) *repository {
 	return s.repos[i]
 }
 
-// repositoryNamed finds "name" or "user/name"; s.mu is held.
+// repositoryNamed finds a repository by "name" or "user/name". The caller holds
+// s.mu.
 func (s *Server) repositoryNamed(full string) *repository {
 	owner, name, ok := strings.Cut(full, "/")
 	if !ok {
@@ -151,7 +152,7 @@ func (s *Server) showRepository(c *call) {
 	})
 }
 
-// withUser returns an absolute URL with a token as its user.
+// withUser returns an absolute URL whose user is a token.
 func (s *Server) withUser(token, path string) string {
 	scheme, host, _ := strings.Cut(s.URL, "://")
 	return scheme + "://" + url.PathEscape(token) + ":@" + host + path
@@ -164,7 +165,7 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// ago spells a time as the service's listings do.
+// ago spells a time as the service's lists do.
 func ago(t time.Time) string {
 	if t.IsZero() {
 		return "never"

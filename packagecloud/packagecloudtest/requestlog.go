@@ -10,47 +10,47 @@ import (
 	"time"
 )
 
-// The hosts of a server.
+// The hosts of a server, as [Request] and [Fault] name them.
 const (
-	HostAPI      = "api"      // [Server.URL]
-	HostDownload = "download" // where downloads are redirected to
+	HostAPI      = "api"      // the host of [Server.URL]
+	HostDownload = "download" // the host of the signed URLs
 )
 
-// The kinds of credential that a request can carry.
+// The kinds of credential in a request.
 const (
 	CredentialNone    = "none"
 	CredentialAPI     = "api"     // a valid API token
 	CredentialRead    = "read"    // a valid read token
 	CredentialMaster  = "master"  // a valid master token
 	CredentialAccount = "account" // the account's e-mail and password
-	CredentialUnknown = "unknown" // anything else, revoked tokens included
+	CredentialUnknown = "unknown" // another credential, such as a revoked token
 )
 
-// Request is a request that the server got.
+// Request describes a request that the server received.
 type Request struct {
 	Time       time.Time `json:"time"`
 	Method     string    `json:"method"`
-	Path       string    `json:"path"`       // without its query; tokens are replaced by "[redacted]"
+	Path       string    `json:"path"`       // without the query; "[redacted]" replaces tokens
 	Host       string    `json:"host"`       // HostAPI or HostDownload
-	Status     int       `json:"status"`     // 0 until answered, and for a connection that was reset
+	Status     int       `json:"status"`     // 0 before the answer and for a reset connection
 	Credential string    `json:"credential"` // the kind, never the value
-	BodyBytes  int64     `json:"body_bytes"` // read of the request's body
+	BodyBytes  int64     `json:"body_bytes"` // bytes read from the request's body
 	UserAgent  string    `json:"user_agent"`
-	// ExpectContinue tells that the client asked for leave to send the body.
+	// ExpectContinue is true if the client sent "Expect: 100-continue".
 	ExpectContinue bool `json:"expect_continue"`
-	// Leak says what reached the download host and never should have, such as
-	// "Authorization header"; the request was refused with 400.
+	// Leak describes the credential that the client wrongly sent to the
+	// download host, such as "Authorization header". The server answered 400.
 	Leak string `json:"leak,omitempty"`
-	// Fault is the number of the fault that acted on it, in the order in which
-	// they were injected, from 1; 0 for none.
+	// Fault is the number of the fault that acted on the request, or 0. Numbers
+	// count from 1 in the order in which faults were injected.
 	Fault int `json:"fault,omitempty"`
 }
 
-// minSecret is the length from which a token is looked for in other text: a
-// shorter one, made up by a test, may be part of an ordinary word.
+// minSecret is the smallest length of a token that the server searches for in
+// other text. A test's shorter token may be part of an ordinary word.
 const minSecret = 16
 
-// maxLogged bounds the log; beyond it, the oldest requests are forgotten.
+// maxLogged bounds the log. When it is full, the server drops the older half.
 const maxLogged = 100_000
 
 type requestLog struct {
@@ -94,7 +94,7 @@ func (e *logEntry) snapshot() Request {
 
 var tokenLike = regexp.MustCompile(`[0-9a-f]{40,}`)
 
-// record adds r to the log. The entry is there before the answer is.
+// record adds r to the log, before the server answers.
 func (s *Server) record(host string, r *http.Request) *logEntry {
 	path := r.URL.Path
 	for _, secret := range s.secrets() {
@@ -120,9 +120,9 @@ func (s *Server) record(host string, r *http.Request) *logEntry {
 	return e
 }
 
-// Requests returns the requests since the server started or the log was
-// reset, in the order of arrival. A request is in the log, with its status,
-// before its answer reaches the client.
+// Requests returns the requests since the start or the last ResetRequests, in
+// the order of arrival. The server logs a request and its status before the
+// answer reaches the client.
 func (s *Server) Requests() []Request {
 	s.log.mu.Lock()
 	entries := append([]*logEntry(nil), s.log.entries...)
@@ -141,7 +141,7 @@ func (s *Server) ResetRequests() {
 	s.log.entries = nil
 }
 
-// countingBody counts what is read of a request's body.
+// countingBody counts the bytes read from a request's body.
 type countingBody struct {
 	io.ReadCloser
 	n *atomic.Int64
@@ -153,7 +153,7 @@ func (b countingBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// statusWriter notes the status of an answer before it is sent.
+// statusWriter logs the status of an answer before it sends it.
 type statusWriter struct {
 	http.ResponseWriter
 	entry *logEntry

@@ -7,25 +7,26 @@ import (
 	"strings"
 )
 
-// call is a request that an [endpoint] serves. It is also the ResponseWriter
-// that the request passes through http.ServeMux with.
+// call is a request on its way through http.ServeMux to an [endpoint]. It is
+// also the ResponseWriter of that request.
 type call struct {
 	*answer
 	w      http.ResponseWriter // the answer
 	r      *http.Request       // as the client sent it
-	routed *http.Request       // with the values of the pattern's wildcards
+	routed *http.Request       // holds the values of the pattern's wildcards
 	cred   credential
 	repo   *repository // nil unless the pattern names a repository
-	below  []string    // the path's segments below the repository, unescaped, without ".json"
-	last   string      // the path's last segment, with its ".json"
+	below  []string    // the unescaped segments below the repository, without ".json"
+	last   string      // the last segment with its ".json"
 
 	segs []string // the canonical path
 }
 
-// value returns what a wildcard of the endpoint's pattern stands for.
+// value returns the value of a wildcard in the endpoint's pattern.
 func (c *call) value(wildcard string) string { return c.routed.PathValue(wildcard) }
 
-// split splits a path at its slashes; an escaped slash stays in its segment.
+// split splits a path at its slashes and unescapes the segments. An escaped
+// slash stays in its segment.
 func split(escaped string) ([]string, bool) {
 	segs := strings.Split(strings.Trim(escaped, "/"), "/")
 	for i, seg := range segs {
@@ -38,13 +39,13 @@ func split(escaped string) ([]string, bool) {
 	return segs, true
 }
 
-// canonical brings the segments of a request's path, or of an endpoint's, into
-// the one form that http.ServeMux knows:
+// canonical converts the path of a request or an endpoint to the form that is
+// registered with http.ServeMux:
 //
-//   - a path of the API loses its ".json", since the service takes most paths
-//     with and without it;
-//   - a path below a repository's page loses its "priv" and token, and gets
-//     "site" in front, since {owner} would overlap with "api" and "install".
+//   - An API path loses its ".json", because the service takes most paths with and
+//     without it.
+//   - A path of a repository's files loses "priv" and the token. It gets "site" in
+//     front, because {owner} would overlap with "api" and "install".
 func canonical(segs []string) []string {
 	segs = slices.Clone(segs)
 	switch {
@@ -59,14 +60,15 @@ func canonical(segs []string) []string {
 	return slices.Insert(segs, 0, "site")
 }
 
-// noSegment stands for an empty segment, which http.ServeMux would remove, and
-// for an escaped slash alone, which it takes for the end of the path.
+// noSegment replaces an empty segment, which http.ServeMux would remove. It
+// also replaces a segment that is a single slash, which the mux takes for the
+// path's end.
 const noSegment = "\x00"
 
-// muxURL spells a canonical path so that http.ServeMux takes it as it is. The
-// mux answers a redirect of its own for "//", "." and "..", and for a path that
-// lacks a slash at its end: here no segment is empty, dots are escaped, and
-// each path ends in a slash, as each pattern does.
+// muxURL converts a canonical path to a URL that http.ServeMux never redirects.
+// The mux redirects paths with "//", "." and "..", and paths that lack the
+// final slash of a pattern. So muxURL leaves no segment empty, escapes dots,
+// and ends every path in a slash, as every pattern does.
 func muxURL(segs []string) *url.URL {
 	plain, escaped := "/", "/"
 	for _, seg := range segs {
@@ -83,7 +85,7 @@ func muxURL(segs []string) *url.URL {
 	return &url.URL{Path: plain, RawPath: escaped}
 }
 
-// newMux registers every endpoint.
+// newMux returns a mux with every endpoint.
 func (s *Server) newMux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, e := range endpoints {
@@ -104,12 +106,13 @@ func (s *Server) newMux() *http.ServeMux {
 			})
 		}
 	}
-	// With a handler for every method and path, the mux never answers by itself.
+	// This handler takes every other method and path, so the mux never writes
+	// an answer of its own.
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
 	return mux
 }
 
-// routeAPI serves the API's host: the API, install helpers and downloads.
+// routeAPI serves the API host: the API, install helpers and downloads.
 func (s *Server) routeAPI(to http.ResponseWriter, r *http.Request) {
 	w := &answer{to: to}
 	s.route(w, r)
@@ -129,9 +132,10 @@ func (s *Server) route(w *answer, r *http.Request) {
 	s.mux.ServeHTTP(c, routed)
 }
 
-// serveEndpoint asks for the credential, finds the repository and serves. The
-// API asks for its token before it tells whether there is such a repository;
-// elsewhere the repository decides which credential is needed.
+// serveEndpoint checks the credential, finds the repository and calls the
+// endpoint. The API checks its token first, so a client without a token can't
+// learn which repositories exist. Other paths look at the repository first,
+// because it decides which credential they need.
 func (s *Server) serveEndpoint(e endpoint, c *call) {
 	if (e.wants == CredentialAPI || e.wants == CredentialAccount) && c.cred.kind != e.wants {
 		unauthenticated(c.w)

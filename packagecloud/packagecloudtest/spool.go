@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// spool is the folder that packages are kept in.
+// spool is the temporary folder that holds the files.
 type spool struct{ dir string }
 
 // blob is a stored file.
@@ -33,8 +33,8 @@ func newSpool() (*spool, error) {
 
 func (s *spool) remove() { os.RemoveAll(s.dir) }
 
-// store copies r to a new file and computes its checksums on the way. On an
-// error nothing is left behind.
+// store copies r to a new file and computes the checksums meanwhile. On an
+// error it removes the file.
 func (s *spool) store(r io.Reader) (*blob, error) {
 	f, err := os.CreateTemp(s.dir, "blob-")
 	if err != nil {
@@ -57,7 +57,8 @@ func (s *spool) store(r io.Reader) (*blob, error) {
 	}, nil
 }
 
-// onlyReader hides WriteTo, so that io.CopyBuffer uses its buffer.
+// onlyReader hides the WriteTo method of a reader, so that io.CopyBuffer uses
+// its buffer.
 type onlyReader struct{ io.Reader }
 
 func (b *blob) open() (*os.File, error) { return os.Open(b.path) }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// install is an installation of a repository, as the statistics know it.
+// install is one installation of a repository, for the statistics.
 type install struct {
 	at                  time.Time
 	ip, hostname, agent string
@@ -15,13 +15,13 @@ type install struct {
 	distro, version     string
 }
 
-// event is what a statistic counts.
+// event is one download or installation in a statistic.
 type event struct {
 	at   time.Time
 	show map[string]any
 }
 
-// period reads start_date and end_date: by default the last seven days.
+// period parses start_date and end_date. The default is the last seven days.
 func period(c *call) (from, to time.Time, refusal invalid) {
 	query := c.r.URL.Query()
 	day := func(name string, fallback time.Time) time.Time {
@@ -39,11 +39,11 @@ func period(c *call) (from, to time.Time, refusal invalid) {
 	}
 	today := time.Now().UTC().Truncate(24 * time.Hour)
 	from = day("start_date", today.AddDate(0, 0, -7))
-	to = day("end_date", today).AddDate(0, 0, 1) // the end date counts
+	to = day("end_date", today).AddDate(0, 0, 1) // the period includes the end date
 	return from, to, refusal
 }
 
-// statistic answers count, detail or the series of an interval.
+// statistic writes the count, the details, or the series for an interval.
 func (s *Server) statistic(c *call, what string, events []event) {
 	switch what {
 	case "count":
@@ -55,7 +55,7 @@ func (s *Server) statistic(c *call, what string, events []event) {
 		for _, e := range events {
 			day := e.at
 			if what == "weekly" {
-				day = day.AddDate(0, 0, -(int(day.Weekday())+6)%7) // its Monday
+				day = day.AddDate(0, 0, -(int(day.Weekday())+6)%7) // the Monday of that week
 			}
 			series[day.Format("20060102Z")]++
 		}
@@ -63,7 +63,8 @@ func (s *Server) statistic(c *call, what string, events []event) {
 	}
 }
 
-// namesToken tells whether a filter, a name or an id, means a token.
+// namesToken reports whether a filter matches a token by name or id. An empty
+// filter matches every token.
 func namesToken(filter, name string, id int) bool {
 	return filter == "" || filter == name || filter == strconv.Itoa(id)
 }
@@ -72,7 +73,7 @@ func namesToken(filter, name string, id int) bool {
 func (s *Server) downloadStatistics(c *call) {
 	what, path := c.below[len(c.below)-1], c.below[1:len(c.below)-3]
 	if what != "count" && what != "detail" {
-		path = path[:len(path)-1] // "series" stands before the interval
+		path = path[:len(path)-1] // also drop "series", which precedes the interval
 	}
 	from, to, refusal := period(c)
 	query := c.r.URL.Query()
@@ -122,7 +123,8 @@ func text(s *string) string {
 	return *s
 }
 
-// downloadsHidden tells whether the type has no download statistics.
+// downloadsHidden reports whether the package's type has no download
+// statistics.
 func (p *storedPackage) downloadsHidden() bool { return p.Group != "" }
 
 // installStatistics serves stats/installs[/{distro}[/{version}]]/...

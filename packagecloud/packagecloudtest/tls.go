@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// newCertificate makes a certificate authority and, signed by it, a
-// certificate for ip and for the loopback interface by every name.
+// newCertificate makes a certificate authority and a certificate that it signs.
+// The certificate is for ip and for every name of the loopback interface.
 func newCertificate(ip net.IP) (*tls.Config, []byte, *x509.CertPool, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -56,7 +56,8 @@ func newCertificate(ip net.IP) (*tls.Config, []byte, *x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(ca)
-	// Only HTTP/1.1 is offered: the faults act on a request's own connection.
+	// The server offers only HTTP/1.1, because faults act on the connection of
+	// one request.
 	config := &tls.Config{
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der, caDER}, PrivateKey: key}},
 		NextProtos:   []string{"http/1.1"},

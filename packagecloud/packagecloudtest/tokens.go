@@ -8,26 +8,27 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// credential is who a request says it comes from.
+// credential is the identity behind a request.
 type credential struct {
 	kind   string
-	master *masterToken // of a master or read token
+	master *masterToken // of a request with a master or read token
 	read   *readToken
 }
 
-// mayRead tells whether the credential may download from a private repository.
+// mayRead reports whether the credential may download from a private
+// repository.
 func (c credential) mayRead(repo *repository) bool {
 	return c.kind == CredentialAPI || (c.kind == CredentialRead && c.master.repo == repo)
 }
 
-// mayInstall tells whether the credential may use the install helpers: a
-// public repository needs none, a private one its master token.
+// mayInstall reports whether the credential may use the install helpers. A
+// public repository needs none; a private one needs its master token.
 func (c credential) mayInstall(repo *repository) bool {
 	return (c.kind == CredentialMaster && c.master.repo == repo) || (c.kind == CredentialNone && !repo.private)
 }
 
-// identify reads the Authorization header, and on /priv/TOKEN/ paths the token
-// in the path.
+// identify reads the credential from the Authorization header or, below
+// /priv/TOKEN/, from the path.
 func (s *Server) identify(r *http.Request) credential {
 	user, password, ok := r.BasicAuth()
 	if !ok {
@@ -45,7 +46,8 @@ func (s *Server) identify(r *http.Request) credential {
 	return s.identifyToken(user, password)
 }
 
-// identifyToken tells what a token is; s.mu is held.
+// identifyToken returns the identity behind a user name and password. The
+// caller holds s.mu.
 func (s *Server) identifyToken(user, password string) credential {
 	switch {
 	case user == "":
@@ -70,7 +72,7 @@ func (s *Server) identifyToken(user, password string) credential {
 	return credential{kind: CredentialUnknown}
 }
 
-// secrets returns every valid token.
+// secrets returns the account's password and every valid token.
 func (s *Server) secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,22 +91,23 @@ func (s *Server) secrets() []string {
 	return out
 }
 
-// Token returns the newest API token; it may have been revoked.
+// Token returns the newest API token, even if it was revoked.
 func (s *Server) Token() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.token
 }
 
-// TokenSource returns a source of the newest API token, which follows rotation.
+// TokenSource returns a source that always returns the newest API token.
 func (s *Server) TokenSource() tokensource.TokenSource {
 	return tokensource.Func(func(context.Context) (tokensource.Token, error) {
 		return tokensource.NewToken(s.Token(), tokensource.Metadata{Origin: "packagecloudtest", BaseURL: s.URL})
 	})
 }
 
-// RotateToken replaces the API token, as its owner does on the service's site.
-// The old one is dead at once.
+// RotateToken replaces the API token and returns the new one. The server
+// refuses the old one at once, as the service does when the owner replaces it
+// on the site.
 func (s *Server) RotateToken() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,8 +116,8 @@ func (s *Server) RotateToken() string {
 	return s.token
 }
 
-// AddToken makes a further API token and leaves the others valid: the service
-// of an installation that lets tokens overlap.
+// AddToken makes another API token, returns it, and leaves the others valid.
+// Some installations of the service let tokens overlap like that.
 func (s *Server) AddToken() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,8 +126,8 @@ func (s *Server) AddToken() string {
 	return s.token
 }
 
-// RevokeToken makes an API, master or read token invalid at once. A master
-// token takes its read tokens with it. An unknown token is no error.
+// RevokeToken revokes an API, master or read token at once. The read tokens of
+// a master token end with it. An unknown token is ignored.
 func (s *Server) RevokeToken(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/packagecloud-go/sdk/internal/packagefile"
 )
 
-// form is an upload as it was received.
+// form is an upload that the server has received.
 type form struct {
 	fields  map[string]string
 	main    *sourceFile
@@ -33,7 +33,7 @@ func (f *form) discard() {
 
 const maxSourceFiles = 1000
 
-// receive reads a multipart upload: its files go to the spool as they come.
+// receive reads a multipart upload and writes its files to the spool.
 func (s *Server) receive(r *http.Request) (*form, error) {
 	f := &form{fields: map[string]string{}}
 	mediaType, options, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -115,9 +115,10 @@ func (s *Server) upload(c *call) {
 
 // AddPackage stores a package in a repository ("name" or "user/name") without
 // HTTP. The distribution is spelled "ubuntu/jammy", "ubuntu/22.04", "python",
-// "node", "java", "anyfile", "helm" or, for a gem, "". A Java package whose
-// content doesn't tell its group is named "group/file.jar". For a dsc, whose
-// source files would be missing, upload instead.
+// "node", "java", "anyfile", "helm" or, for a gem, "".
+//
+// Name a Java package "group/artifact-version.jar" if its content doesn't tell
+// its group. AddPackage can't store a dsc with source files; upload it instead.
 func (s *Server) AddPackage(repo, distribution, filename string, content []byte) error {
 	s.mu.Lock()
 	r := s.repositoryNamed(repo)
@@ -129,7 +130,7 @@ func (s *Server) AddPackage(repo, distribution, filename string, content []byte)
 	if distribution != "" {
 		place, ok := s.distroByName(distribution, []string{"deb", "rpm", "py", "jar", "node", "alpine", "anyfile", "helm"})
 		if !ok {
-			return fmt.Errorf("packagecloudtest: no single distribution is called %q", distribution)
+			return fmt.Errorf("packagecloudtest: no distribution, or more than one, has the name %q; use a name such as ubuntu/jammy or python", distribution)
 		}
 		f.fields["package[distro_version_id]"] = strconv.Itoa(place.id)
 	}
@@ -158,7 +159,7 @@ func (s *Server) AddPackage(repo, distribution, filename string, content []byte)
 	return nil
 }
 
-// inspect makes a package of an upload, or says what is wrong with it.
+// inspect makes a package of an upload, or returns the refusal.
 func (s *Server) inspect(repo *repository, f *form) (*storedPackage, invalid) {
 	if f.main == nil {
 		return nil, invalid{"package_file": {blank}}
@@ -204,8 +205,9 @@ func (s *Server) inspect(repo *repository, f *form) (*storedPackage, invalid) {
 	return p, nil
 }
 
-// typeAndPlace tells a package's type by the distribution it is sent to; the
-// file only decides between deb and dsc, and whether the two agree.
+// typeAndPlace derives a package's type from the distribution of the upload.
+// The file decides only between deb and dsc. The file must fit the
+// distribution.
 func (s *Server) typeAndPlace(name, id string, file *os.File) (string, distroVersion, invalid) {
 	kind := kindOf(name, file)
 	if id == "" {
@@ -236,15 +238,15 @@ func (s *Server) typeAndPlace(name, id string, file *os.File) (string, distroVer
 	return typ, place, nil
 }
 
-// groupType maps the groups of the distributions list to types.
+// groupType holds the type of each group in the distributions list.
 var groupType = map[string]string{
 	"deb": packagefile.Deb, "dsc": packagefile.DSC, "rpm": packagefile.RPM, "py": packagefile.Python, "jar": packagefile.Java,
 	"node": packagefile.Node, "alpine": packagefile.Alpine, "anyfile": packagefile.Anyfile, "helm": packagefile.Helm,
 }
 
-// kindOf tells a file's type by its extension, or else, since some clients
-// send random names, by its first bytes: "zip" and "gzip" hold several types,
-// "" is anything.
+// kindOf derives a file's kind from its extension. Some clients send random
+// names; then the first bytes decide. The kinds "zip" and "gzip" can be one of
+// several types, and "" can be any type.
 func kindOf(name string, file io.ReaderAt) string {
 	switch extension(strings.ToLower(name)) {
 	case ".deb", ".udeb", ".ddeb":
@@ -285,7 +287,8 @@ func kindOf(name string, file io.ReaderAt) string {
 	return ""
 }
 
-// extension returns a file's extension, with the ".tar" of a packed archive.
+// extension returns a file's extension. That of a compressed tar archive
+// includes ".tar".
 func extension(name string) string {
 	i := strings.LastIndexByte(name, '.')
 	if i < 0 {
@@ -297,7 +300,8 @@ func extension(name string) string {
 	return name[i:]
 }
 
-// applyCoordinates names a Java package by "group:artifact:version", if given.
+// applyCoordinates sets the name of a Java package from
+// "group:artifact:version", if given.
 func (p *storedPackage) applyCoordinates(coordinates string) invalid {
 	if coordinates != "" {
 		part := strings.Split(coordinates, ":")
@@ -319,8 +323,8 @@ func (p *storedPackage) applyCoordinates(coordinates string) invalid {
 	return nil
 }
 
-// attachSources takes the files that a .dsc names, found by name or, since
-// some clients send random names, by checksum.
+// attachSources finds the files that a .dsc lists. It searches by name and
+// then, for clients that send random names, by checksum.
 func (p *storedPackage) attachSources(files []*sourceFile) invalid {
 	if name := p.Info.FileName(); name != "" {
 		p.filename = name
@@ -341,7 +345,8 @@ func (p *storedPackage) attachSources(files []*sourceFile) invalid {
 	return nil
 }
 
-// showContents serves POST packages/contents.json: the files that a .dsc names.
+// showContents serves POST packages/contents.json, which returns the files that
+// a .dsc lists.
 func (s *Server) showContents(c *call) {
 	f, err := s.receive(c.r)
 	if err != nil {
