@@ -86,23 +86,24 @@ const maxFields = 10_000
 
 var controlKey = regexp.MustCompile(`^[!-9;-~]+$`)
 
-// parseHeaders reads the headers of Python's metadata as its email package does: the
-// first line that is no header begins the body, which is returned too. Continuation
-// lines keep their breaks and lose one leading space.
+// parseHeaders reads the headers of Python's metadata as its email package does: a CR
+// ends a line too, and the first line that is no header begins the body, which is
+// returned too. Continuation lines keep their breaks and lose one leading space.
 func parseHeaders(b []byte) (f fields, body []byte) {
+	b = bytes.ReplaceAll(bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
 	for len(b) > 0 {
 		line, after, _ := bytes.Cut(b, []byte("\n"))
-		text := strings.TrimRight(string(line), " \t\r")
-		if text == "" {
+		if len(line) == 0 {
 			return f, after
 		}
-		key, value, ok := strings.Cut(text, ":")
+		text := strings.TrimRight(string(line[1:]), " \t")
+		key, value, ok := strings.Cut(string(line[:1])+text, ":")
 		switch {
-		case text[0] == ' ' || text[0] == '\t':
+		case line[0] == ' ' || line[0] == '\t':
 			if len(f) == 0 {
 				return nil, b
 			}
-			f[len(f)-1].value += "\n" + text[1:]
+			f[len(f)-1].value += "\n" + text
 		case ok && len(f) < maxFields && controlKey.MatchString(key):
 			f = append(f, field{strings.ToLower(key), strings.TrimSpace(value)})
 		default:

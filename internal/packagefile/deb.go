@@ -3,6 +3,7 @@ package packagefile
 import (
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -79,11 +80,14 @@ var (
 	debVersion = regexp.MustCompile(`^(?:[0-9]{1,9}:)?[0-9][A-Za-z0-9.+~-]*$`)
 )
 
+// obsolete are the fields that dpkg appends to the version, and other readers don't.
+var obsolete = []string{"revision", "package-revision", "package_revision"}
+
 // debInfo reads a control file. dpkg lower-cases a package's name, which others
 // don't: one with upper-case letters is refused.
 func debInfo(b []byte, found bool) (Info, bool) {
 	f, rest, ok := parseControl(b, false)
-	if !found || !ok || strings.TrimSpace(string(rest)) != "" {
+	if !found || !ok || strings.TrimSpace(string(rest)) != "" || slices.ContainsFunc(obsolete, func(key string) bool { return f.all(key) != nil }) {
 		return Info{}, false
 	}
 	info := Info{

@@ -144,7 +144,7 @@ func scanTar(r io.Reader, all bool, patterns ...string) (found [][]byte, err err
 		if h.Typeflag != tar.TypeReg {
 			continue
 		}
-		name := strings.TrimPrefix(h.Name, "./")
+		name := strings.TrimPrefix(path.Clean("/"+h.Name), "/") // where tools unpack it
 		for i, pattern := range patterns {
 			if ok, _ := path.Match(pattern, name); !ok {
 				continue

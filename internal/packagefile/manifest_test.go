@@ -23,7 +23,11 @@ func gem(metadata string) []byte {
 }
 
 func deb(control string) []byte {
-	return pt.Ar(pt.File{Name: "debian-binary", Content: "2.0\n"}, pt.File{Name: "control.tar.gz", Content: string(pt.TarGz(pt.File{Name: "./control", Content: control}))})
+	return debOf(pt.File{Name: "./control", Content: control})
+}
+
+func debOf(files ...pt.File) []byte {
+	return pt.Ar(pt.File{Name: "debian-binary", Content: "2.0\n"}, pt.File{Name: "control.tar.gz", Content: string(pt.TarGz(files...))})
 }
 
 func sdist(metadata string) []byte {
@@ -70,6 +74,9 @@ var manifests = []struct {
 	{"an empty scope", Node, "x.tgz", node(`{"name":"@/tea","version":"1.0.0"}`), ""},
 	{"spaces around the name", Node, "x.tgz", node(`{"name":" tea ","version":"1.0.0"}`), ""},
 	{"a version that npm publish cleans", Node, "x.tgz", node(`{"name":"tea","version":"v1.0.0"}`), ""},
+	{"a zero before a pre-release", Node, "x.tgz", node(`{"name":"tea","version":"1.0.0-rc.01"}`), ""},
+	{"a pre-release with digits and letters", Node, "x.tgz", node(`{"name":"tea","version":"1.0.0-0a.0.x-y+01"}`), "tea 1.0.0-0a.0.x-y+01"},
+	{"a second manifest by another path", Node, "x.tgz", pt.TarGz(pt.File{Name: "package/package.json", Content: `{"name":"evil","version":"1.0.0"}`}, pt.File{Name: "package//package.json", Content: `{"name":"tea","version":"1.0.0"}`}), ""},
 	{"text behind the manifest", Node, "x.tgz", node(`{"name":"tea","version":"1.0.0"}}`), ""},
 	{"two manifests", Node, "x.tgz", pt.TarGz(pt.File{Name: "a/package.json", Content: `{"name":"evil","version":"1.0.0"}`}, pt.File{Name: "package/package.json", Content: `{"name":"tea","version":"1.0.0"}`}), ""},
 
@@ -97,6 +104,8 @@ var manifests = []struct {
 	{"a mapping as text", Helm, "x.tgz", chart("--- !!str\nname: tea\nversion: 1.0.0\n"), ""},
 	{"a key of nothing", Helm, "x.tgz", chart(": a\nname: tea\nversion: 1.0.0\n"), ""},
 	{"merged keys", Helm, "x.tgz", chart("<<: {name: evil}\nname: tea\nversion: 1.0.0\n"), ""},
+	{"a name with a line break at its end", Helm, "x.tgz", chart("name: |\n  tea\nversion: 1.0.0\n"), ""},
+	{"a name whose line break is stripped", Helm, "x.tgz", chart("name: >- # tea\n  tea\nversion: 1.0.0\n"), "tea 1.0.0"},
 	{"keys that occur twice", Helm, "x.tgz", chart("name: evil\nname: tea\nversion: 1.0.0\n"), ""},
 	{"keys of another case beside", Helm, "x.tgz", chart("Name: Evil\nname: tea\nversion: 1.0.0\nVersion: 9.9\n"), "tea 1.0.0"},
 	{"keys of another case alone", Helm, "x.tgz", chart("Name: tea\nVersion: 1.0.0\n"), ""},
@@ -114,6 +123,7 @@ var manifests = []struct {
 	{"a version that YAML takes for a number", Gem, "x.gem", gem("name: tea\nversion:\n  version: 1.10\n"), ""},
 	{"a truth value as name", Gem, "x.gem", gem("name: no\nversion:\n  version: '1'\n"), ""},
 	{"other versions", Gem, "x.gem", gem("dependencies:\n- !ruby/object:Gem::Dependency\n  name: evil\n  requirement: &1 !ruby/object:Gem::Requirement\n    requirements:\n    - - '>='\n      - !ruby/object:Gem::Version\n        version: '9'\nname: tea\nversion: !ruby/object:Gem::Version\n  prerelease: \n  version: '1'\nrequired_ruby_version:\n  version: '9'\n"), "tea 1 ruby tea-1.gem"},
+	{"a name with a line break at its end", Gem, "x.gem", gem("name: >\n  tea\nversion:\n  version: '1.0'\n"), ""},
 	{"no gemspec", Gem, "x.gem", pt.Tar(pt.File{Name: "metadata.gz", Content: string(pt.Gzip([]byte("name: tea\nversion:\n  version: '1'\n")))}), ""},
 	{"two gemspecs", Gem, "x.gem", pt.Tar(pt.File{Name: "metadata.gz", Content: string(pt.Gzip([]byte("--- !ruby/object:Gem::Specification\nname: tea\nversion:\n  version: '1'\n")))}, pt.File{Name: "metadata.gz"}), ""},
 
@@ -129,6 +139,9 @@ var manifests = []struct {
 	{"an epoch that is no number", Deb, "x.deb", deb("Package: tea\nVersion: a:1.0\nArchitecture: all\n"), ""},
 	{"no revision behind the dash", Deb, "x.deb", deb("Package: tea\nVersion: 1.0-\nArchitecture: all\n"), ""},
 	{"two architectures", Deb, "x.deb", deb("Package: tea\nVersion: 1.0\nArchitecture: amd64 all\n"), ""},
+	{"a field that dpkg appends to the version", Deb, "x.deb", deb("Package: tea\nVersion: 1.0\nRevision: 2\nArchitecture: all\n"), ""},
+	{"the same by its other name", Deb, "x.deb", deb("Package: tea\nVersion: 1.0\nArchitecture: all\nPackage_Revision: 2\n"), ""},
+	{"a second control file by another path", Deb, "x.deb", debOf(pt.File{Name: "./control", Content: pt.Control("evil", "1", "all")}, pt.File{Name: "/control", Content: pt.Control("tea", "1", "all")}), ""},
 	{"a cut line", Deb, "x.deb", deb("Package: tea\nVersion: 1.0\nArchitecture: al"), ""},
 	{"no debian-binary", Deb, "x.deb", pt.Ar(pt.File{Name: "control.tar.gz", Content: string(pt.TarGz(pt.File{Name: "control", Content: pt.Control("tea", "1", "all")}))}), ""},
 
@@ -136,6 +149,11 @@ var manifests = []struct {
 	{"fields in the body", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea\nVersion: 1.0\n\nName: evil\nVersion: 9\n"), "tea 1.0"},
 	{"fields inside a folded one", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nDescription: a\n Name: evil\n        Version: 9\nName: tea\nVersion: 1.0\n"), "tea 1.0"},
 	{"a field that occurs twice", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea\nName: evil\nVersion: 1.0\n"), ""},
+	{"a second name behind a line of spaces", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea\nDescription: a\n        \nName: evil\nVersion: 1.0\n"), ""},
+	{"a version behind a line of spaces", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea\nDescription: a\n        \n        b\nVersion: 1.0\n"), "tea 1.0"},
+	{"a name that goes on with spaces", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea\n        \nVersion: 1.0\n"), ""},
+	{"a second version behind a CR", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea\nVersion: 1.0\nSummary: a\rVersion: 9\n"), ""},
+	{"lines that end in CR", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\rName: tea\rVersion: 1.0\r\rName: evil\r"), "tea 1.0"},
 	{"fields behind a line that is none", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nsome text\nName: evil\nVersion: 1.0\n"), ""},
 	{"a byte order mark", Python, "x.tar.gz", sdist("\ufeffMetadata-Version: 2.1\nName: tea\nVersion: 1.0\n"), ""},
 	{"a name with a space", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea pot\nVersion: 1.0\n"), ""},

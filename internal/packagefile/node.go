@@ -24,8 +24,12 @@ func readNode(r io.ReaderAt, size int64) (Info, bool) {
 
 var (
 	nodeName    = regexp.MustCompile(`^(?:(@[A-Za-z0-9~_-][A-Za-z0-9~._-]*)/)?([A-Za-z0-9~_-][A-Za-z0-9~._-]*)$`)
-	nodeVersion = regexp.MustCompile(`^(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*(?:[-+][0-9A-Za-z.+-]+)?$`)
+	nodeVersion = regexp.MustCompile(`^(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*` +
+		`(?:-` + nodeID + `(?:\.` + nodeID + `)*)?(?:\+[0-9A-Za-z.-]+)?$`)
 )
+
+// nodeID is an identifier of a pre-release. npm publish drops the zeros before a number.
+const nodeID = `(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)`
 
 // nodeInfo reads package.json as npm does: a byte order mark is skipped, keys count
 // by case, and of a key that occurs twice the last counts. A name or version that

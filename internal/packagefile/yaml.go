@@ -297,12 +297,12 @@ func (n *yamlNode) get(key string) *yamlNode {
 	return n.keys[key]
 }
 
-// text returns a scalar as it is written, or "".
+// text returns a scalar without the line break at its end, or "".
 func (n *yamlNode) text() string {
 	if n == nil || n.kind != yamlScalar || n.null() {
 		return ""
 	}
-	return n.value
+	return strings.TrimSuffix(n.value, "\n")
 }
 
 func (n *yamlNode) null() bool {

@@ -158,7 +158,8 @@ func (p *yamlParser) plain(text string, parent int) *yamlNode {
 
 var blockHeader = regexp.MustCompile(`^[|>](?:[+-]?([1-9])?|([1-9])[+-])(?:[ \t]+#.*)?$`)
 
-// block reads a literal or folded scalar. Its value ends without a line break.
+// block reads a literal or folded scalar. Its value ends in a line break unless the
+// header has a dash, which strips it.
 func (p *yamlParser) block(header string, parent int) *yamlNode {
 	m := blockHeader.FindStringSubmatch(header)
 	if m == nil {
@@ -190,6 +191,9 @@ func (p *yamlParser) block(header string, parent int) *yamlNode {
 	node.value = strings.TrimRight(strings.Join(lines, "\n"), "\n")
 	if header[0] == '>' {
 		node.value = foldLines(lines)
+	}
+	if !strings.Contains(strings.SplitN(header, "#", 2)[0], "-") && node.value != "" {
+		node.value += "\n"
 	}
 	return node
 }
