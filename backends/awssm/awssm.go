@@ -74,7 +74,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"strings"
 	"sync"
 
@@ -84,6 +83,7 @@ import (
 
 	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 // The staging labels that Secrets Manager itself gives, for [Options.Stage]. A source
@@ -196,13 +196,10 @@ func newSource(client API, secretID string, options Options) (*Source, error) {
 	return s, nil
 }
 
-// looksLikeToken finds a token of packagecloud.
-var looksLikeToken = regexp.MustCompile(`(?i)(^|[^0-9a-z])[0-9a-f]{48}([^0-9a-z]|$)`)
-
 // misplaced is the error of a token in the place of its name, which would be sent
 // to AWS and shown as the origin.
 func misplaced(secretID string, options Options) error {
-	if looksLikeToken.MatchString(secretID) || looksLikeToken.MatchString(options.Field) {
+	if sourcekit.HoldsToken(secretID) || sourcekit.HoldsToken(options.Field) {
 		return tokensource.NewError(scheme, tokensource.ErrInvalid, "the name or the field looks like a token; pass the name of the secret that holds it", nil)
 	}
 	return nil
@@ -314,11 +311,21 @@ func (s *Source) ready(ctx context.Context) error {
 
 // token makes a token of what is stored.
 func (s *Source) token(v value) (tokensource.Token, error) {
-	secret, flaw := v.secret(s.options.Field)
-	if flaw != "" {
-		return tokensource.Token{}, s.invalid(flaw)
+	secret, err := s.field().Read([]byte(v.data))
+	if err != nil {
+		return tokensource.Token{}, s.located(err)
 	}
 	return tokensource.NewToken(secret, s.metadata(v.version))
+}
+
+func (s *Source) field() sourcekit.Field { return sourcekit.Field(s.options.Field) }
+
+// located gives an error of sourcekit its source.
+func (s *Source) located(err error) error {
+	if e, ok := errors.AsType[*tokensource.Error](err); ok {
+		return tokensource.NewError(s.origin, e.Kind, e.Message, e)
+	}
+	return err
 }
 
 func (s *Source) metadata(version string) tokensource.Metadata {

@@ -2,13 +2,11 @@ package awssm
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"slices"
-	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -19,6 +17,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 // failure makes an error of the SDK's. The action is the IAM name of what was
@@ -154,6 +153,13 @@ func classifyMachineRole(err error, status int) (message string, kind error) {
 	return none + "the instance metadata service didn't answer; where there is none, AWS_EC2_METADATA_DISABLED=true says so", tokensource.ErrUnavailable
 }
 
+// connection is where the SDK's settings for it come from.
+var connection = sourcekit.Connection{
+	Address:    "the region or the endpoint",
+	CA:         "set AWS_CA_BUNDLE to the authority's certificate",
+	ClientCert: "give the SDK's client an HTTP client that has it",
+}
+
 // classifyNoAnswer is for errors on this side of the network.
 func classifyNoAnswer(err error) (message string, kind error) {
 	if errors.Is(err, errRedirect) {
@@ -171,35 +177,14 @@ func classifyNoAnswer(err error) (message string, kind error) {
 	if _, ok := errors.AsType[*processcreds.ProviderError](err); ok {
 		return "the credential process of the AWS profile failed", tokensource.ErrUnavailable
 	}
-	if reason := networkReason(err); reason != "" {
+	reason, _ := connection.Reason(err)
+	if _, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok && reason == "" {
+		reason = "the connection failed"
+	}
+	if reason != "" {
 		return "no answer from AWS: " + reason, tokensource.ErrUnavailable
 	}
 	return "no answer from AWS, or no credentials to ask with; the SDK's error, by errors.As, says more", tokensource.ErrUnavailable
-}
-
-func networkReason(err error) string {
-	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
-		return "the server's TLS certificate has expired or isn't valid yet"
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "the server's TLS certificate is for another name"
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "the server's TLS certificate is of an unknown authority; for a private one set AWS_CA_BUNDLE"
-	}
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return "its host name doesn't resolve; check the region and the endpoint"
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return "connection refused"
-	}
-	if isTimeout(err) {
-		return "it took too long"
-	}
-	if _, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
-		return "the connection failed"
-	}
-	return ""
 }
 
 func isTimeout(err error) bool {

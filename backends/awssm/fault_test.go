@@ -84,7 +84,7 @@ func TestSource_FaultsHaveKinds(t *testing.T) {
 			w.Header().Set("Content-Length", "1000")
 			io.WriteString(w, `{"SecretString":"`+secret)
 		}, tokensource.ErrUnavailable, "cut"},
-		{"hung up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, tokensource.ErrUnavailable, "connection failed"},
+		{"hung up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, tokensource.ErrUnavailable, "the connection was cut"},
 		{"no value", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "{}") }, tokensource.ErrInvalid, "without a value"},
 		{"a value for 307", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "/?token="+secret)

@@ -89,5 +89,5 @@ func TestOpener_ChainPassesOverAWSThatIsNotConfigured(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", secretKey)
 	s := must(backends.Parse("awssm:s?region=eu-west-1&endpoint=http://127.0.0.1:1,other:x", awssm.Opener(), other))
 	_, err := s.Token(t.Context())
-	fails(t, err, tokensource.ErrUnavailable, "connection refused")
+	fails(t, err, tokensource.ErrUnavailable, "the connection was refused")
 }

@@ -179,7 +179,7 @@ func (s *Store) Promote(ctx context.Context, staged tokensource.Token) error {
 		if err != nil {
 			return err
 		}
-		if !current.sameBeside(pending, s.source.options.Field) {
+		if !current.sameBeside(pending, s.source.field()) {
 			return s.conflict("other fields of the secret have changed since the token was staged; discard it and stage it anew")
 		}
 		if err := s.move(ctx, current.version, pending.version); err != nil {
@@ -208,7 +208,7 @@ func (s *Store) read(ctx context.Context, stage string) (value, error) {
 
 // stored returns the token of v, or a zero one if v has none yet.
 func (s *Store) stored(v value) (tokensource.Token, error) {
-	if v.version == "" || v.object() != nil && s.source.options.Field != "" && !v.has(s.source.options.Field) {
+	if v.version == "" || v.lacks(s.source.field()) {
 		return tokensource.Token{}, nil
 	}
 	return s.source.token(v)
@@ -225,11 +225,15 @@ func (s *Store) is(v value, tok tokensource.Token) bool {
 // it the label and returns its id.
 func (s *Store) write(ctx context.Context, v value, next tokensource.Token, label string) (string, error) {
 	in := &secretsmanager.PutSecretValueInput{SecretId: &s.source.secretID, VersionStages: []string{label}}
-	data := v.with(s.source.options.Field, next.Reveal())
+	data, err := s.source.field().Write([]byte(v.data), next.Reveal())
+	if err != nil {
+		return "", s.source.located(err)
+	}
 	if v.binary {
-		in.SecretBinary = []byte(data)
+		in.SecretBinary = data
 	} else {
-		in.SecretString = &data
+		text := string(data)
+		in.SecretString = &text
 	}
 	out, err := call(ctx, s.source, actionPut, s.putSecretValue, in)
 	if err != nil {

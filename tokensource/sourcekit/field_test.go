@@ -27,6 +27,7 @@ func TestHoldsToken_KnowsTheLookOfAToken(t *testing.T) {
 	}
 }
 
+// Guarantee K3.
 func TestField_Read(t *testing.T) {
 	for name, test := range map[string]struct {
 		field       sourcekit.Field
