@@ -220,7 +220,7 @@ func unknownScheme(scheme string, openers []Opener) string {
 		linked[i] = o.Scheme
 	}
 	toLink := func(name string) string {
-		return fmt.Sprintf(`import "github.com/packagecloud-go/sdk/backends/%s" and pass %s.Opener() to backends.Parse or packagecloud.WithBackends`, name, name)
+		return fmt.Sprintf(`import "github.com/packagecloud-go/sdk/backends/%s" and pass %s.Opener() to backends.Parse or packagecloud.EnvironmentOptions`, name, name)
 	}
 	if slices.Contains(builtin, scheme) {
 		return fmt.Sprintf("the backend %q isn't linked into this program; %s", scheme, toLink(scheme))

@@ -137,8 +137,8 @@ func TestParse_PointsAtTheFault(t *testing.T) {
 		{"a URL", "https://packagecloud.io", `column 1: unknown scheme "https"; this program knows env, file, awssm`},
 		{"misspelt linked", "env:A,flie:/x", `element 2 of 2, column 7: unknown scheme "flie"; did you mean "file"?`},
 		{"neighbours swapped", "evn:A", `column 1: unknown scheme "evn"; did you mean "env"?`},
-		{"misspelt unlinked", "valt:x", `column 1: unknown scheme "valt"; did you mean "vault"? It isn't linked into this program; import "github.com/packagecloud-go/sdk/backends/vault" and pass vault.Opener() to backends.Parse or packagecloud.WithBackends`},
-		{"unlinked", "vault:secret/x#api_key", `column 1: the backend "vault" isn't linked into this program; import "github.com/packagecloud-go/sdk/backends/vault" and pass vault.Opener() to backends.Parse or packagecloud.WithBackends`},
+		{"misspelt unlinked", "valt:x", `column 1: unknown scheme "valt"; did you mean "vault"? It isn't linked into this program; import "github.com/packagecloud-go/sdk/backends/vault" and pass vault.Opener() to backends.Parse or packagecloud.EnvironmentOptions`},
+		{"unlinked", "vault:secret/x#api_key", `column 1: the backend "vault" isn't linked into this program; import "github.com/packagecloud-go/sdk/backends/vault" and pass vault.Opener() to backends.Parse or packagecloud.EnvironmentOptions`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			source, err := Parse(test.in, fakes()...)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/backends/awssm"
 	"github.com/packagecloud-go/sdk/backends/command"
 	"github.com/packagecloud-go/sdk/backends/conjur"
@@ -117,7 +118,7 @@ func TestCanary_EveryPlaceInOneString(t *testing.T) {
 				var log logged
 				var events tokensourcetest.Recorder
 				client, err := packagecloud.FromEnvironment(
-					packagecloud.WithBackends(command.Opener(), awssm.Opener(), vault.Opener(), conjur.Opener()),
+					&packagecloud.EnvironmentOptions{Backends: []backends.Opener{command.Opener(), awssm.Opener(), vault.Opener(), conjur.Opener()}},
 					packagecloud.WithLogger(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 				if err == nil {
 					for _, listErr := range client.Repositories(tokensource.WithHook(t.Context(), events.Record), nil) {

@@ -98,12 +98,12 @@ func TestBaseURL_LeadsToTheServerOrIsRefusedWithAdvice(t *testing.T) {
 				}
 				t.Setenv(packagecloud.EnvToken, fakeToken)
 				t.Setenv(packagecloud.EnvURL, test.url)
-				return packagecloud.FromEnvironment(options...)
+				return packagecloud.FromEnvironment(nil, options...)
 			},
 			"file:~/.packagecloud": func(t *testing.T, options ...packagecloud.Option) (*packagecloud.Client, error) {
 				t.Setenv(packagecloud.EnvToken, "")
 				home(t, `{"url":`+inJSON(t, test.url)+`,"token":"`+fakeToken+`"}`)
-				return packagecloud.FromEnvironment(options...)
+				return packagecloud.FromEnvironment(nil, options...)
 			},
 		} {
 			t.Run(test.name+"/"+way, func(t *testing.T) {

@@ -13,47 +13,41 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-// DownloadOption tunes a download.
-type DownloadOption func(*download)
-
-// AllowUnverified accepts a package for which the server gives no checksum. One
-// that is given is verified all the same, and so is the size. Where neither they
-// nor the answer tell where the package ends, a cut would look like the end, and
-// the error is ErrNoChecksum still. Nothing tells when a server or a proxy packs
-// the content (Content-Encoding) although it is asked not to.
-func AllowUnverified() DownloadOption {
-	return func(d *download) { d.allowUnverified = true }
-}
-
-// MaxBytes ends a download that has more than n bytes, with ErrTooLarge: before the
-// first byte where the server tells the size, else when n bytes are written. Without
-// it, and with an n of 0, a download has no limit. Then a server that doesn't tell the
-// size can send for ever.
-func MaxBytes(n int64) DownloadOption {
-	return func(d *download) { d.maxBytes = n }
-}
-
-// DownloadProgress calls f as bytes are written; total is 0 if it isn't known.
-// It must not block.
-func DownloadProgress(f func(received, total int64)) DownloadOption {
-	return func(d *download) { d.progress = f }
-}
-
-// WithReadToken sends the read token of this source instead of the API token,
-// so that a program that only downloads needs no more. What the server answers
-// to it doesn't touch the API token.
-func WithReadToken(source tokensource.TokenSource) DownloadOption {
-	return func(d *download) { d.readToken, d.asReader = source, true }
+// DownloadOptions tunes a download. Nil and the zero value verify the package, send
+// the API token and set no limit. A download only reads its options: several may
+// share them.
+type DownloadOptions struct {
+	// AllowUnverified accepts a package for which the server gives no checksum. A
+	// checksum or a size that is given is verified all the same. Where neither they
+	// nor the answer tell where the package ends, a cut would look like the end, and
+	// the error is still ErrNoChecksum. Nothing tells when a server or a proxy packs
+	// the content (Content-Encoding) although it is asked not to.
+	AllowUnverified bool
+	// MaxBytes ends a download that has more bytes, with ErrTooLarge: before the
+	// first byte where the server tells the size, else when MaxBytes are written. Zero
+	// is no limit; then a server that doesn't tell the size can send for ever. A
+	// negative number is ErrInvalid.
+	MaxBytes int64
+	// Progress is called as bytes are written, from the goroutine that called
+	// Download; total is 0 if nobody tells it. Received never goes back, since a cut
+	// is resumed. It must not block. Nil tells nobody.
+	Progress func(received, total int64)
+	// ReadToken supplies a read token, which is sent instead of the API token, so that
+	// a program that only downloads needs no more. The server's answers to it don't
+	// touch the API token. Nil sends the API token, or the one that the package's
+	// DownloadURL holds. A nil pointer in the interface is ErrInvalid.
+	//
+	// Without [WithBaseURL] the client also reads the API token's source, to learn
+	// which server it is for.
+	ReadToken tokensource.TokenSource
 }
 
 // download is one call of Download.
 type download struct {
-	client          *Client
-	pkg             *Package
-	allowUnverified bool
-	readToken       tokensource.TokenSource
-	asReader        bool                    // with readToken
-	reader          *exchange.Authenticator // of readToken
+	client  *Client
+	pkg     *Package
+	options DownloadOptions
+	reader  *exchange.Authenticator // of options.ReadToken; nil without one
 
 	sink
 	etag string // strong; of the answer that the first bytes came from
@@ -68,29 +62,41 @@ type download struct {
 // a package of a list, one made of Distribution, Filename and what else tells it
 // apart, Scope or Architecture, will do.
 //
-// Errors are ErrNoChecksum, before a byte is written or the rest after a cut;
+// Errors are ErrInvalid for impossible options; ErrNoChecksum, before a byte is written or the rest after a cut;
 // ErrChecksum; ErrTooLarge; an *[Error]; those of w; or those of the network and the context.
-func (r *Repository) Download(ctx context.Context, pkg *Package, w io.Writer, options ...DownloadOption) error {
+func (r *Repository) Download(ctx context.Context, pkg *Package, w io.Writer, options *DownloadOptions) error {
 	if pkg == nil {
 		return errNilPackage
 	}
 	if w == nil {
 		return errors.New("packagecloud: the writer is nil; io.Discard takes a download that nobody wants")
 	}
-	d := &download{client: r.client, pkg: pkg, sink: sink{w: w}}
-	for _, option := range options {
-		if option == nil {
-			return errors.New("packagecloud: an option is nil")
-		}
-		option(d)
+	d := &download{client: r.client, pkg: pkg}
+	if options != nil {
+		d.options = *options
 	}
-	if d.maxBytes < 0 {
-		return fmt.Errorf("packagecloud: MaxBytes is %d; it must not be negative, and 0 is no limit", d.maxBytes)
+	if err := d.options.check(); err != nil {
+		return err
 	}
+	d.sink = sink{w: w, maxBytes: d.options.MaxBytes, progress: d.options.Progress}
 	if err := d.prepare(ctx, r); err != nil {
 		return err
 	}
 	return d.run(ctx)
+}
+
+// check refuses values that can't be meant.
+func (o *DownloadOptions) check() error {
+	if o.MaxBytes < 0 {
+		return fmt.Errorf("packagecloud: DownloadOptions.MaxBytes is %d; it must not be negative, and 0 is no limit: %w", o.MaxBytes, ErrInvalid)
+	}
+	if o.ReadToken == nil {
+		return nil
+	}
+	if _, err := tokensource.Chain(o.ReadToken); err != nil {
+		return fmt.Errorf("packagecloud: DownloadOptions.ReadToken holds a nil pointer; leave it out to send the API token: %w", ErrInvalid)
+	}
+	return nil
 }
 
 // prepare finds the address, the checksum and the read token.
@@ -106,8 +112,8 @@ func (d *download) prepare(ctx context.Context, r *Repository) error {
 	if pkg.DownloadURL.IsZero() {
 		return fmt.Errorf("packagecloud: the server gives no address to download %s from", d.name)
 	}
-	if d.asReader {
-		d.reader, err = r.client.http.Auth.Reader(ctx, d.readToken)
+	if d.options.ReadToken != nil {
+		d.reader, err = r.client.http.Auth.Reader(ctx, d.options.ReadToken)
 	}
 	return err
 }
@@ -143,7 +149,7 @@ func (d *download) expect(pkg *Package) error {
 		d.want = pkg.SHA256
 	case pkg.SHA512 != "":
 		d.newHash, d.want = sha512.New, pkg.SHA512
-	case !d.allowUnverified:
+	case !d.options.AllowUnverified:
 		return fmt.Errorf("%w: %s; AllowUnverified accepts it as it is", ErrNoChecksum, d.name)
 	}
 	d.hash = d.newHash()

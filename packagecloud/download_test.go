@@ -59,12 +59,12 @@ func TestDownload_WritesAndVerifies(t *testing.T) {
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
 	var b bytes.Buffer
 	var last, total int64
-	err := f.repo.Download(t.Context(), pkg, &b, packagecloud.DownloadProgress(func(received, of int64) {
+	err := f.repo.Download(t.Context(), pkg, &b, &packagecloud.DownloadOptions{Progress: func(received, of int64) {
 		if received < last {
 			t.Errorf("the progress went from %d to %d", last, received)
 		}
 		last, total = received, of
-	}))
+	}})
 	if err != nil || !bytes.Equal(b.Bytes(), big) {
 		t.Fatalf("%d bytes, %v", b.Len(), err)
 	}
@@ -84,7 +84,7 @@ func TestDownload_VerifiesSHA512WhereThatIsAllThereIs(t *testing.T) {
 	pkg := f.add(t, "ubuntu/jammy", demo, []byte("content"))
 	pkg.SHA256 = ""
 	pkg.SHA512 = strings.Repeat("0", 128)
-	f.want(t, f.repo.Download(t.Context(), pkg, io.Discard), packagecloud.ErrChecksum)
+	f.want(t, f.repo.Download(t.Context(), pkg, io.Discard, nil), packagecloud.ErrChecksum)
 }
 
 // Guarantees: D1, D2.
@@ -104,7 +104,7 @@ func TestDownloadFile_AppearsWholeOrNotAtAll(t *testing.T) {
 		if fault != nil {
 			f.srv.Inject(*fault)
 		}
-		err := f.repo.DownloadFile(t.Context(), pkg, path)
+		err := f.repo.DownloadFile(t.Context(), pkg, path, nil)
 		want := big
 		if fault != nil {
 			want = []byte("before")
@@ -143,18 +143,18 @@ func TestDownloadFile_KeepsThePermissionsOfTheFileItReplaces(t *testing.T) {
 		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, mode)); err != nil {
 			t.Fatal(err)
 		}
-		err := f.repo.DownloadFile(t.Context(), pkg, path, packagecloud.DownloadProgress(func(int64, int64) {
+		err := f.repo.DownloadFile(t.Context(), pkg, path, &packagecloud.DownloadOptions{Progress: func(int64, int64) {
 			if got := modeOf(filepath.Join(dir, entries(t, dir)[0])); got != mode {
 				t.Errorf("%v: the temporary file has %v", mode, got)
 			}
-		}))
+		}})
 		if got := modeOf(path); err != nil || got != mode {
 			t.Errorf("%v: the file has %v, %v", mode, got, err)
 		}
 	}
 	dir := t.TempDir()
 	usual, path := filepath.Join(dir, "usual"), filepath.Join(dir, "demo.deb")
-	if err := errors.Join(os.WriteFile(usual, nil, 0o666), f.repo.DownloadFile(t.Context(), pkg, path)); err != nil {
+	if err := errors.Join(os.WriteFile(usual, nil, 0o666), f.repo.DownloadFile(t.Context(), pkg, path, nil)); err != nil {
 		t.Fatal(err)
 	}
 	if got := modeOf(path); got != modeOf(usual) {
@@ -168,14 +168,14 @@ func TestDownloadFile_TargetThatCannotBeIsRefusedBeforeARequest(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir) // where an empty path would leave something
 	for _, path := range []string{dir, filepath.Join(dir, "missing", "demo.deb"), filepath.Join(dir, strings.Repeat("a", 5000)), ""} {
-		if err := f.repo.DownloadFile(t.Context(), pkg, path); err == nil || path != "" && !strings.Contains(err.Error(), dir) {
+		if err := f.repo.DownloadFile(t.Context(), pkg, path, nil); err == nil || path != "" && !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: the error is %v", path, err)
 		}
 	}
 	if n := len(f.requests("")); n != 0 {
 		t.Errorf("%d requests were sent", n)
 	}
-	if err := f.repo.DownloadFile(t.Context(), nil, filepath.Join(dir, "x")); err == nil {
+	if err := f.repo.DownloadFile(t.Context(), nil, filepath.Join(dir, "x"), nil); err == nil {
 		t.Error("a nil package was accepted")
 	}
 	if got := entries(t, dir); len(got) != 0 {
@@ -199,7 +199,7 @@ func TestDownloadFile_NameMayBeAsLongAsTheSystemTakesIt(t *testing.T) {
 			}
 		}
 	}})
-	if err := f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, name)); err != nil {
+	if err := f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, name), nil); err != nil {
 		t.Error(err)
 	}
 	if got := entries(t, dir); !slices.Equal(got, []string{name}) {
@@ -234,7 +234,7 @@ func TestDownload_ChecksumAndSizeOfTheCallerAreVerified(t *testing.T) {
 		details.Filename, details.DownloadURL, details.PackageURL = demo, listed.DownloadURL, listed.PackageURL
 		for _, pkg := range []packagecloud.Package{byHand, details} {
 			before := pkg
-			err := f.repo.Download(t.Context(), &pkg, io.Discard)
+			err := f.repo.Download(t.Context(), &pkg, io.Discard, nil)
 			if f.clean(t, err); (err == nil) != test.ok || !test.ok && !errors.Is(err, packagecloud.ErrChecksum) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -250,11 +250,11 @@ func TestDownload_NoChecksumIsRefusedBeforeAByte(t *testing.T) {
 	f := setupServer(t, &packagecloudtest.Options{NoChecksums: true}, nil)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
 	var b bytes.Buffer
-	f.want(t, f.repo.Download(t.Context(), pkg, &b), packagecloud.ErrNoChecksum)
+	f.want(t, f.repo.Download(t.Context(), pkg, &b, nil), packagecloud.ErrNoChecksum)
 	if b.Len() != 0 || len(f.downloads(packagecloudtest.HostDownload)) != 0 {
 		t.Errorf("%d bytes were written", b.Len())
 	}
-	if err := f.repo.Download(t.Context(), pkg, &b, packagecloud.AllowUnverified()); err != nil || !bytes.Equal(b.Bytes(), big) {
+	if err := f.repo.Download(t.Context(), pkg, &b, &packagecloud.DownloadOptions{AllowUnverified: true}); err != nil || !bytes.Equal(b.Bytes(), big) {
 		t.Errorf("%d bytes, %v", b.Len(), err)
 	}
 }
@@ -265,7 +265,7 @@ func TestDownload_AllowUnverifiedStillVerifiesWhatItCan(t *testing.T) {
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
 	flip := int64(0)
 	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostDownload, FlipByte: &flip})
-	f.want(t, f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified()), packagecloud.ErrChecksum)
+	f.want(t, f.repo.Download(t.Context(), pkg, io.Discard, &packagecloud.DownloadOptions{AllowUnverified: true}), packagecloud.ErrChecksum)
 }
 
 // Guarantee D2.
@@ -273,10 +273,10 @@ func TestDownload_DetailsOfAnotherFileDoNotLeadToIt(t *testing.T) {
 	client, first := wheels(t)
 	repo := client.Repository("acme", "main")
 	var b bytes.Buffer
-	if err := repo.Download(t.Context(), first, &b); !errors.Is(err, packagecloud.ErrNoChecksum) || b.Len() != 0 {
+	if err := repo.Download(t.Context(), first, &b, nil); !errors.Is(err, packagecloud.ErrNoChecksum) || b.Len() != 0 {
 		t.Errorf("%q, %v", &b, err)
 	}
-	if err := repo.Download(t.Context(), first, &b, packagecloud.AllowUnverified()); err != nil || b.String() != "content of manylinux" {
+	if err := repo.Download(t.Context(), first, &b, &packagecloud.DownloadOptions{AllowUnverified: true}); err != nil || b.String() != "content of manylinux" {
 		t.Errorf("%q, %v", &b, err)
 	}
 }
@@ -295,7 +295,7 @@ func TestDownload_DetailsDoNotChangeTheAddress(t *testing.T) {
 	pkg := described(t, ts.URL, "", false)
 	pkg.DownloadURL, _ = packagecloud.NewSecretURL(ts.URL + "/download/" + content)
 	pkg.PackageURL = "/api/v1/package.json"
-	if err := client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard); err != nil {
+	if err := client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -307,13 +307,13 @@ func TestDownloadFile_LeavesNothingBehindAPanicOfTheCaller(t *testing.T) {
 	dir := t.TempDir()
 	func() {
 		defer func() { recover() }()
-		f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, demo), packagecloud.DownloadProgress(func(int64, int64) { panic("mine") }))
+		f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, demo), &packagecloud.DownloadOptions{Progress: func(int64, int64) { panic("mine") }})
 		t.Error("no panic")
 	}()
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("%v, %v are left", left, err)
 	}
-	err := f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, "none", demo))
+	err := f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, "none", demo), nil)
 	if !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "partial") {
 		t.Errorf("without the folder: %v", err)
 	}
@@ -326,7 +326,7 @@ func TestDownload_NothingIsNoPackage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := client.Repository("acme", "main").Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, io.Discard, packagecloud.AllowUnverified()); err == nil {
+		if err := client.Repository("acme", "main").Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, io.Discard, &packagecloud.DownloadOptions{AllowUnverified: true}); err == nil {
 			t.Errorf("%d is a success", status)
 		}
 	}
@@ -335,18 +335,37 @@ func TestDownload_NothingIsNoPackage(t *testing.T) {
 func TestDownload_NilIsAnError(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
-	dir := t.TempDir()
 	for want, err := range map[string]error{
-		"package": f.repo.Download(t.Context(), nil, io.Discard),
-		"writer":  f.repo.Download(t.Context(), pkg, nil),
-		"option":  f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, demo), packagecloud.AllowUnverified(), nil),
+		"package": f.repo.Download(t.Context(), nil, io.Discard, nil),
+		"writer":  f.repo.Download(t.Context(), pkg, nil, nil),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want+" is nil") {
 			t.Errorf("a nil %s: %v", want, err)
 		}
 	}
-	if n, left := len(f.requests("")), entries(t, dir); n != 0 || len(left) != 0 {
-		t.Errorf("%d requests were sent, and the folder holds %v", n, left)
+	if n := len(f.requests("")); n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+}
+
+// Guarantee D4.
+func TestDownload_ImpossibleOptionsAreRefusedBeforeARequest(t *testing.T) {
+	f := setup(t)
+	f.add(t, "ubuntu/jammy", demo, big)
+	var pointer *tokensourcetest.Source
+	var function tokensource.Func
+	dir := t.TempDir()
+	for name, options := range map[string]*packagecloud.DownloadOptions{
+		"nil pointer":     {ReadToken: pointer},
+		"nil function":    {ReadToken: function},
+		"negative length": {MaxBytes: -1},
+	} {
+		pkg := &packagecloud.Package{Distribution: "ubuntu/jammy", Filename: demo} // of which a request would ask
+		f.want(t, f.repo.Download(t.Context(), pkg, io.Discard, options), packagecloud.ErrInvalid)
+		f.want(t, f.repo.DownloadFile(t.Context(), pkg, filepath.Join(dir, demo), options), packagecloud.ErrInvalid)
+		if n, left := len(f.requests("")), entries(t, dir); n != 0 || len(left) != 0 {
+			t.Errorf("%s: %d requests were sent, and the folder holds %v", name, n, left)
+		}
 	}
 }
 
@@ -360,7 +379,7 @@ func TestDownload_WriterThatFailsEndsIt(t *testing.T) {
 		"short": func(p []byte) (int, error) { return len(p) - 1, nil },
 	} {
 		f.srv.ResetRequests()
-		err := f.repo.Download(t.Context(), pkg, w)
+		err := f.repo.Download(t.Context(), pkg, w, nil)
 		if !errors.Is(err, full) && !errors.Is(err, io.ErrShortWrite) {
 			t.Errorf("%s: the error is %v", name, err)
 		}
@@ -381,7 +400,7 @@ func TestDownload_CutIsResumedFromTheAddressThatDoesNotExpire(t *testing.T) {
 	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostDownload, Then: expire})
 	f.srv.Inject(packagecloudtest.Fault{Host: packagecloudtest.HostAPI, Then: expire})
 	var b bytes.Buffer
-	if err := f.repo.Download(t.Context(), pkg, &b); err != nil || !bytes.Equal(b.Bytes(), big) {
+	if err := f.repo.Download(t.Context(), pkg, &b, nil); err != nil || !bytes.Equal(b.Bytes(), big) {
 		t.Fatalf("%d bytes, %v", b.Len(), err)
 	}
 	if got := f.downloads(packagecloudtest.HostDownload); !slices.Equal(got, []int{200, 206, 403, 206}) {
@@ -442,7 +461,7 @@ func TestDownload_AnswerThatStartsOverIsJoinedWhereItBroke(t *testing.T) {
 		sent(content, `"b"`, 0)(w, r)
 	}))
 	var b bytes.Buffer
-	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, content, true), &b)
+	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, content, true), &b, nil)
 	if err != nil || b.String() != content {
 		t.Errorf("%q, %v", b.String(), err)
 	}
@@ -458,7 +477,7 @@ func TestDownload_WeakETagDoesNotJoinParts(t *testing.T) {
 		sent(content, "", 0)(w, r)
 	}))
 	var b bytes.Buffer
-	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, content, true), &b)
+	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, content, true), &b, nil)
 	if err != nil || b.String() != content {
 		t.Errorf("%q, %v", b.String(), err)
 	}
@@ -466,7 +485,7 @@ func TestDownload_WeakETagDoesNotJoinParts(t *testing.T) {
 
 func TestDownload_OtherContentAfterACutIsNoticedWithoutAChecksumToo(t *testing.T) {
 	c, client, ts := serve(t, script(t, sent("0123456789", `"a"`, 4), sent("abcdefghij", `"b"`, 0)))
-	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, "", false), io.Discard, packagecloud.AllowUnverified())
+	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, "", false), io.Discard, &packagecloud.DownloadOptions{AllowUnverified: true})
 	c.want(t, err, packagecloud.ErrChecksum)
 }
 
@@ -478,7 +497,7 @@ func TestDownload_WrongPartIsRefused(t *testing.T) {
 		io.WriteString(w, "56789")
 	}))
 	var b bytes.Buffer
-	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, "0123456789", true), &b)
+	err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, "0123456789", true), &b, nil)
 	if err == nil || b.String() != "0123" {
 		t.Errorf("%q, %v", b.String(), err)
 	}
@@ -529,7 +548,7 @@ func TestDownload_PartsAreJoinedOnlyToTheWhole(t *testing.T) {
 	} {
 		c, client, ts := serve(t, script(t, test.steps...))
 		var b bytes.Buffer
-		err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, "", false), &b, packagecloud.AllowUnverified())
+		err := client.Repository("acme", "main").Download(t.Context(), described(t, ts.URL, "", false), &b, &packagecloud.DownloadOptions{AllowUnverified: true})
 		c.clean(t, err)
 		if !errors.Is(err, test.is) || test.is == nil && b.String() != content || b.Len() > len(content) {
 			t.Errorf("%s: %q, %v", name, &b, err)
@@ -582,7 +601,7 @@ func TestDownload_EndOfTheConnectionIsNoEnd(t *testing.T) {
 		pkg := described(t, ts.URL, "", false)
 		pkg.Size, pkg.SHA256 = test.known.Size, test.known.SHA256
 		var b bytes.Buffer
-		err := client.Repository("acme", "main").Download(t.Context(), pkg, &b, packagecloud.AllowUnverified())
+		err := client.Repository("acme", "main").Download(t.Context(), pkg, &b, &packagecloud.DownloadOptions{AllowUnverified: true})
 		if c.clean(t, err); !errors.Is(err, test.is) || b.String() != test.got {
 			t.Errorf("%s: %q, %v", name, &b, err)
 		}
@@ -598,7 +617,7 @@ func TestDownload_SizeIsVerified(t *testing.T) {
 		})
 		pkg := described(t, ts.URL, content, false)
 		pkg.Size = 10
-		c.want(t, client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified()), packagecloud.ErrChecksum)
+		c.want(t, client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard, &packagecloud.DownloadOptions{AllowUnverified: true}), packagecloud.ErrChecksum)
 	}
 }
 
@@ -615,7 +634,7 @@ func TestDownload_WhatIsLargerThanItsSizeEndsAtOnce(t *testing.T) {
 	err := client.Repository("acme", "main").Download(t.Context(), pkg, writer(func(p []byte) (int, error) {
 		written += int64(len(p))
 		return len(p), nil
-	}))
+	}), nil)
 	c.want(t, err, packagecloud.ErrChecksum)
 	if written > pkg.Size {
 		t.Errorf("%d bytes were written of %d", written, pkg.Size)
@@ -647,7 +666,7 @@ func TestDownload_MaxBytesIsTheMostThatIsWritten(t *testing.T) {
 		})
 		pkg := described(t, ts.URL, content, false)
 		var b bytes.Buffer
-		err := client.Repository("acme", "main").Download(t.Context(), pkg, &b, packagecloud.AllowUnverified(), packagecloud.MaxBytes(test.max))
+		err := client.Repository("acme", "main").Download(t.Context(), pkg, &b, &packagecloud.DownloadOptions{AllowUnverified: true, MaxBytes: test.max})
 		if c.clean(t, err); (err == nil) != test.ok || requests > 1 || test.ok && b.String() != content || int64(b.Len()) > max(test.max, 10) || test.told && !test.ok && b.Len() > 0 {
 			t.Errorf("%s: %d bytes after %d requests: %v", name, b.Len(), requests, err)
 		}
@@ -667,10 +686,14 @@ func TestDownload_MaxBytesEndsAnEndlessAnswer(t *testing.T) {
 		})
 		pkg, repo, path := described(t, ts.URL, "", true), client.Repository("acme", "main"), filepath.Join(t.TempDir(), "x")
 		var written int64
-		do := func() error { return repo.DownloadFile(t.Context(), pkg, path, packagecloud.MaxBytes(100_000)) }
+		do := func() error {
+			return repo.DownloadFile(t.Context(), pkg, path, &packagecloud.DownloadOptions{MaxBytes: 100_000})
+		}
 		if !file {
 			w := writer(func(p []byte) (int, error) { written += int64(len(p)); return len(p), nil })
-			do = func() error { return repo.Download(t.Context(), pkg, w, packagecloud.MaxBytes(100_000)) }
+			do = func() error {
+				return repo.Download(t.Context(), pkg, w, &packagecloud.DownloadOptions{MaxBytes: 100_000})
+			}
 		}
 		c.want(t, do(), packagecloud.ErrTooLarge)
 		if left := entries(t, filepath.Dir(path)); written > 100_000 || len(left) > 0 {
@@ -695,11 +718,11 @@ func TestDownload_SizeOfASourcePackageCountsItsFiles(t *testing.T) {
 	}
 	for _, pkg := range []*packagecloud.Package{pkg, found} {
 		var b bytes.Buffer
-		err := f.repo.Download(t.Context(), pkg, &b, packagecloud.AllowUnverified(), packagecloud.DownloadProgress(func(_, total int64) {
+		err := f.repo.Download(t.Context(), pkg, &b, &packagecloud.DownloadOptions{AllowUnverified: true, Progress: func(_, total int64) {
 			if total != int64(len(dsc)) {
 				t.Errorf("the progress is of %d bytes; want %d", total, len(dsc))
 			}
-		}))
+		}})
 		if err != nil || b.String() != dsc {
 			t.Errorf("%q, %v", &b, err)
 		}
@@ -723,7 +746,7 @@ func TestDownload_ShortensTheServersName(t *testing.T) {
 			io.WriteString(w, "content")
 		})
 		pkg.DownloadURL, _ = packagecloud.NewSecretURL(ts.URL + "/x")
-		err := client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard)
+		err := client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard, nil)
 		if err == nil || len(err.Error()) > 700 || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%d: the error is %v", status, err)
 		}
@@ -776,7 +799,7 @@ func TestDownload_PlainHTTPIsUpgradedOrRefused(t *testing.T) {
 		}
 		pkg := &packagecloud.Package{Filename: demo}
 		pkg.DownloadURL, _ = packagecloud.NewSecretURL(strings.Replace(test.address, "USER", read+":", 1))
-		err := newClient(t, tokensource.Static(fakeToken), options...).Repository("acme", "main").Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified())
+		err := newClient(t, tokensource.Static(fakeToken), options...).Repository("acme", "main").Download(t.Context(), pkg, io.Discard, &packagecloud.DownloadOptions{AllowUnverified: true})
 		c.clean(t, err)
 		if asked != test.want || (err == nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), "WithInsecureHTTP") {
 			t.Errorf("%s with %s: asked %q, %v", test.address, test.base, asked, err)
@@ -799,12 +822,12 @@ func TestDownload_MalformedCredentialIsNotReplacedByTheAPIToken(t *testing.T) {
 	for _, user := range []string{"read%20token:", ":secret-secret", "a%3Ab:"} {
 		pkg := &packagecloud.Package{Filename: demo}
 		pkg.DownloadURL, _ = packagecloud.NewSecretURL(strings.Replace(ts.URL, "://", "://"+user+"@", 1) + "/x")
-		err := client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified())
-		if err == nil || !strings.Contains(err.Error(), "WithReadToken") || len(users) > 0 || len(api.Invalidated()) > 0 {
+		err := client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard, &packagecloud.DownloadOptions{AllowUnverified: true})
+		if err == nil || !strings.Contains(err.Error(), "DownloadOptions.ReadToken") || len(users) > 0 || len(api.Invalidated()) > 0 {
 			t.Errorf("%d requests, %d tokens invalidated, %v", len(users), len(api.Invalidated()), err)
 		}
 		tokensourcetest.AssertNoSecret(t, err, "read token", "secret-secret", "a:b")
-		err = client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard, packagecloud.AllowUnverified(), packagecloud.WithReadToken(tokensource.Static("read-token")))
+		err = client.Repository("acme", "main").Download(t.Context(), pkg, io.Discard, &packagecloud.DownloadOptions{AllowUnverified: true, ReadToken: tokensource.Static("read-token")})
 		if err != nil || len(users) != 1 {
 			t.Errorf("with a read token of its own: %v", err)
 		}
@@ -855,7 +878,7 @@ func TestDownload_WaitsAsLongAsTheServerAsks(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		err = client.Repository("acme", "main").Download(t.Context(), described(t, "https://packagecloud.io", "content", true), io.Discard)
+		err = client.Repository("acme", "main").Download(t.Context(), described(t, "https://packagecloud.io", "content", true), io.Discard, nil)
 		if waited := time.Since(start); err != nil || tries != 2 || waited < 17*time.Second || waited > 18*time.Second {
 			t.Errorf("%d tries, after %v: %v", tries, waited, err)
 		}
@@ -867,7 +890,7 @@ func TestDownload_ReadTokenServes(t *testing.T) {
 	f := setup(t)
 	pkg := f.add(t, "ubuntu/jammy", demo, big)
 	read := f.canary.add(f.srv.CreateReadToken("main", "reader"))
-	if err := f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.WithReadToken(tokensource.Static(read))); err != nil {
+	if err := f.repo.Download(t.Context(), pkg, io.Discard, &packagecloud.DownloadOptions{ReadToken: tokensource.Static(read)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range f.requests("") {
@@ -878,9 +901,6 @@ func TestDownload_ReadTokenServes(t *testing.T) {
 		if r.Credential != want {
 			t.Errorf("%s %s went with the credential %q; want %q", r.Host, r.Path, r.Credential, want)
 		}
-	}
-	if err := f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.WithReadToken(nil)); err == nil {
-		t.Errorf("a nil source of a read token was taken for none, and the API token sent")
 	}
 }
 
@@ -896,7 +916,7 @@ func TestDownload_WaitsForTheNextReadTokenWhereTheOldOneWasAccepted(t *testing.T
 		url, _ := packagecloud.NewSecretURL("https://packagecloud.io/acme/main/packages/ubuntu/jammy/demo.deb/download")
 		download := func() error {
 			return client.Repository("acme", "main").Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: url},
-				io.Discard, packagecloud.AllowUnverified(), packagecloud.WithReadToken(read))
+				io.Discard, &packagecloud.DownloadOptions{AllowUnverified: true, ReadToken: read})
 		}
 		if err := download(); err != nil {
 			t.Fatal(err)
@@ -923,11 +943,11 @@ func TestDownload_PackageMadeByHandIsLookedUp(t *testing.T) {
 	f.add(t, "ubuntu/jammy", demo, big)
 	f.add(t, "ubuntu/focal", demo, []byte("another"))
 	var b bytes.Buffer
-	err := f.repo.Download(t.Context(), &packagecloud.Package{Distribution: "ubuntu/jammy", Filename: demo}, &b)
+	err := f.repo.Download(t.Context(), &packagecloud.Package{Distribution: "ubuntu/jammy", Filename: demo}, &b, nil)
 	if err != nil || !bytes.Equal(b.Bytes(), big) {
 		t.Errorf("%d bytes, %v", b.Len(), err)
 	}
-	f.want(t, f.repo.Download(t.Context(), &packagecloud.Package{Distribution: "ubuntu/noble", Filename: demo}, &b), packagecloud.ErrNotFound)
+	f.want(t, f.repo.Download(t.Context(), &packagecloud.Package{Distribution: "ubuntu/noble", Filename: demo}, &b, nil), packagecloud.ErrNotFound)
 }
 
 // The system tells of a disk that fails once, which may be to a sync in between.
@@ -978,7 +998,7 @@ func TestDownload_ComparesTheWholeChecksum(t *testing.T) {
 			} else {
 				given.SHA512 = sum
 			}
-			if err := f.repo.Download(t.Context(), &given, io.Discard); !errors.Is(err, want) {
+			if err := f.repo.Download(t.Context(), &given, io.Discard, nil); !errors.Is(err, want) {
 				t.Errorf("%s %s: the error is %v; want %v", name, sum, err, want)
 			}
 		}
@@ -1010,7 +1030,7 @@ func TestDownload_CutAfterTheLastByteIsVerified(t *testing.T) {
 	}
 	var got bytes.Buffer
 	pkg := &packagecloud.Package{Filename: "x", SHA256: hex.EncodeToString(sum[:]), DownloadURL: address}
-	if err := client.Repository("acme", "main").Download(t.Context(), pkg, &got); err != nil || got.String() != content {
+	if err := client.Repository("acme", "main").Download(t.Context(), pkg, &got, nil); err != nil || got.String() != content {
 		t.Errorf("%d bytes, %v", got.Len(), err)
 	}
 }

@@ -48,7 +48,7 @@ func isOfWriter(err error) bool {
 func endedEarly(err error) bool { return !isOfWriter(err) && errors.Is(err, errShort) }
 
 func (s *sink) tooLarge() error {
-	return fmt.Errorf("%w: %s may have %d bytes; raise MaxBytes, or leave it out, if so large a file is right", ErrTooLarge, s.name, s.maxBytes)
+	return fmt.Errorf("%w: %s may have %d bytes; raise MaxBytes, or leave it at 0, if so large a file is right", ErrTooLarge, s.name, s.maxBytes)
 }
 
 // failure completes the error of a fetch. Only an answer that broke off while the

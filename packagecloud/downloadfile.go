@@ -23,7 +23,7 @@ import (
 //
 // Errors are as of [Repository.Download]. When ctx ends, DownloadFile still waits
 // for what the system is putting on the disk.
-func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string, options ...DownloadOption) error {
+func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string, options *DownloadOptions) error {
 	if pkg == nil {
 		return errNilPackage
 	}
@@ -36,7 +36,7 @@ func (r *Repository) DownloadFile(ctx context.Context, pkg *Package, path string
 	}
 	defer t.discard() // after a panic of the caller's too
 	w := &syncing{file: t.file}
-	err = r.Download(ctx, pkg, w, options...)
+	err = r.Download(ctx, pkg, w, options)
 	failure := w.wait()
 	if err != nil {
 		return err

@@ -95,7 +95,7 @@ func TestDownloadFile_InheritsPermissionsFromAnOwnRegularFileOnly(t *testing.T) 
 			pkg := f.add(t, "ubuntu/jammy", demo, []byte("content"))
 			path := filepath.Join(t.TempDir(), "demo.deb")
 			test.before(t, path)
-			if err := f.repo.DownloadFile(t.Context(), pkg, path); err != nil {
+			if err := f.repo.DownloadFile(t.Context(), pkg, path, nil); err != nil {
 				t.Fatal(err)
 			}
 			assertMode(t, path, test.want)
@@ -112,7 +112,7 @@ func TestDownloadFile_ReplacesALinkAndNotItsTarget(t *testing.T) {
 	dir := t.TempDir()
 	path, elsewhere := filepath.Join(dir, "demo.deb"), filepath.Join(dir, "elsewhere")
 	makeFile(t, elsewhere, 0o600)
-	if err := errors.Join(os.Symlink(elsewhere, path), f.repo.DownloadFile(t.Context(), pkg, path)); err != nil {
+	if err := errors.Join(os.Symlink(elsewhere, path), f.repo.DownloadFile(t.Context(), pkg, path, nil)); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{path: "content", elsewhere: "before"} {
@@ -138,7 +138,7 @@ func TestDownloadFile_RefusesWhatIsNoRegularFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		before, _ := os.Lstat(path)
-		err := f.repo.DownloadFile(t.Context(), pkg, path)
+		err := f.repo.DownloadFile(t.Context(), pkg, path, nil)
 		after, _ := os.Lstat(path)
 		if err == nil || !os.SameFile(before, after) {
 			t.Errorf("%s: the error is %v", name, err)
@@ -160,7 +160,7 @@ func TestDownloadFile_GroupKeepsItsPermissionsOnlyAsTheSameGroup(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "demo.deb")
 	makeFile(t, path, 0o664)
-	if err := errors.Join(os.Chown(path, -1, stranger), f.repo.DownloadFile(t.Context(), pkg, path)); err != nil {
+	if err := errors.Join(os.Chown(path, -1, stranger), f.repo.DownloadFile(t.Context(), pkg, path, nil)); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Lstat(path)

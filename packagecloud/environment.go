@@ -23,11 +23,16 @@ const (
 	EnvURL = "PACKAGECLOUD_URL"
 )
 
-// WithBackends lets [FromEnvironment] read sources other than env and file,
-// such as vault.Opener(). Only the backends that are named are linked. [New] and
-// [NewTransport] are given their source, and refuse it.
-func WithBackends(openers ...backends.Opener) Option {
-	return func(c *config) error { c.openers = append(c.openers, openers...); return nil }
+// EnvironmentOptions tunes [FromEnvironment]. Nil and the zero value read env and
+// file sources, and cache the token as [tokensource.Cache] does by default.
+type EnvironmentOptions struct {
+	// Backends open the sources that PACKAGECLOUD_TOKEN_SOURCE may spell besides env and
+	// file, such as vault.Opener(). A program links only the backends that it names.
+	// A flaw in them is an error where that variable is set.
+	Backends []backends.Opener
+	// CacheOptions tunes the cache around the source. Its OnEvent is told what
+	// happens besides the logger of [WithLogger].
+	CacheOptions tokensource.CacheOptions
 }
 
 // FromEnvironment returns a client configured as a CI job expects: its token
@@ -41,29 +46,46 @@ func WithBackends(openers ...backends.Opener) Option {
 //
 // A mistake in PACKAGECLOUD_TOKEN_SOURCE is an error of kind
 // [tokensource.ErrInvalid] that points at the place, and PACKAGECLOUD_TOKEN isn't
-// used instead. A variable that is empty counts as unset.
-func FromEnvironment(options ...Option) (*Client, error) {
-	cfg, err := apply(options)
+// used instead. A variable that is empty counts as unset. Impossible CacheOptions
+// are an error. More options are those of [New].
+func FromEnvironment(options *EnvironmentOptions, more ...Option) (*Client, error) {
+	cfg, err := apply(more)
 	if err != nil {
 		return nil, err
 	}
-	source, err := environmentSource(cfg)
+	if options == nil {
+		options = &EnvironmentOptions{}
+	}
+	source, err := environmentSource(cfg, options.Backends)
 	if err != nil {
 		return nil, err
 	}
-	cached, err := tokensource.Cache(source, tokensource.CacheOptions{OnEvent: exchange.EventHook(cfg.logger)})
+	cache := options.CacheOptions
+	cache.OnEvent = both(exchange.EventHook(cfg.logger), cache.OnEvent)
+	cached, err := tokensource.Cache(source, cache)
 	if err != nil {
 		return nil, err
 	}
 	return newClient(cached, cfg)
 }
 
-func environmentSource(cfg *config) (tokensource.TokenSource, error) {
+// both returns a hook that calls a, then b. Either may be nil.
+func both(a, b func(tokensource.Event)) func(tokensource.Event) {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(e tokensource.Event) { a(e); b(e) }
+}
+
+func environmentSource(cfg *config, more []backends.Opener) (tokensource.TokenSource, error) {
 	if cfg.baseURL == "" {
 		cfg.baseURL, cfg.baseURLOrigin = os.Getenv(EnvURL), EnvURL
 	}
 	if spec := os.Getenv(EnvTokenSource); spec != "" {
-		openers := append([]backends.Opener{env.Opener(), file.Opener()}, cfg.openers...)
+		openers := append([]backends.Opener{env.Opener(), file.Opener()}, more...)
 		source, err := backends.Parse(spec, openers...)
 		if e, ok := err.(*tokensource.Error); ok {
 			err = tokensource.NewError(EnvTokenSource, e.Kind, e.Message, e)

@@ -40,6 +40,7 @@ func TestFromEnvironment(t *testing.T) {
 		env     map[string]string
 		file    string // ~/.packagecloud
 		options []packagecloud.Option
+		own     *packagecloud.EnvironmentOptions
 		token   string
 		err     string // of FromEnvironment or of the first request
 	}{
@@ -63,7 +64,7 @@ func TestFromEnvironment(t *testing.T) {
 		{name: "the option's URL wins over the variable, for the file too", env: map[string]string{"PACKAGECLOUD_URL": "https://packages.example.com"},
 			file: `{"url":"` + ts.URL + `","token":"` + fromFile + `"}`, options: []packagecloud.Option{packagecloud.WithBaseURL(ts.URL)}, token: fromFile},
 		{name: "linked backend", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "env:NONE,memory:x", "PACKAGECLOUD_URL": ts.URL},
-			options: []packagecloud.Option{packagecloud.WithBackends(memory)}, token: fromMemory},
+			own: &packagecloud.EnvironmentOptions{Backends: []backends.Opener{memory}}, token: fromMemory},
 		{name: "backend that isn't linked", env: map[string]string{"PACKAGECLOUD_TOKEN_SOURCE": "memory:x"}, err: "memory"},
 		{name: "nothing", env: map[string]string{"PACKAGECLOUD_URL": ts.URL}, err: "set PACKAGECLOUD_TOKEN or PACKAGECLOUD_TOKEN_SOURCE, or write"},
 		{name: "bad file", file: `{"token":"user:` + fromFile + `"}`, err: "colon"},
@@ -109,7 +110,7 @@ func TestFromEnvironment(t *testing.T) {
 				}
 			}
 			got = ""
-			client, err := packagecloud.FromEnvironment(append(test.options, packagecloud.WithLogger(c.logger()))...)
+			client, err := packagecloud.FromEnvironment(test.own, append(test.options, packagecloud.WithLogger(c.logger()))...)
 			if err == nil {
 				_, err = client.Repository("acme", "main").Info(t.Context())
 			}
@@ -134,7 +135,7 @@ func TestFromEnvironment_CachesTheToken(t *testing.T) {
 	t.Cleanup(ts.Close)
 	t.Setenv("PACKAGECLOUD_TOKEN_SOURCE", "counting:x")
 	t.Setenv("PACKAGECLOUD_URL", ts.URL)
-	client, err := packagecloud.FromEnvironment(packagecloud.WithBackends(counting))
+	client, err := packagecloud.FromEnvironment(&packagecloud.EnvironmentOptions{Backends: []backends.Opener{counting}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,19 +149,41 @@ func TestFromEnvironment_CachesTheToken(t *testing.T) {
 	}
 }
 
-func TestNew_RefusesBackends(t *testing.T) {
-	if _, err := packagecloud.New(tokensource.Static(fakeToken), packagecloud.WithBackends(backends.Opener{Scheme: "x"})); err == nil {
-		t.Error("WithBackends had no effect and no error")
+// Guarantees: B8, H7.
+func TestFromEnvironment_TunesTheCache(t *testing.T) {
+	c, _, ts := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, mainInfo) })
+	t.Setenv(packagecloud.EnvTokenSource, "")
+	t.Setenv(packagecloud.EnvToken, fakeToken)
+	t.Setenv(packagecloud.EnvURL, ts.URL)
+	var events tokensourcetest.Recorder
+	options := &packagecloud.EnvironmentOptions{CacheOptions: tokensource.CacheOptions{OnEvent: events.Record}}
+	client, err := packagecloud.FromEnvironment(options, packagecloud.WithLogger(c.logger()))
+	if err == nil {
+		_, err = client.Repository("acme", "main").Info(t.Context())
+	}
+	if c.clean(t, err); err != nil {
+		t.Fatal(err)
+	}
+	if len(events.Events()) == 0 || !strings.Contains(c.text(), "env:PACKAGECLOUD_TOKEN") {
+		t.Errorf("the hook got %d events, and the log is %q", len(events.Events()), c.text())
+	}
+	options.CacheOptions.MaxStale = -1
+	if _, err = packagecloud.FromEnvironment(options); err == nil {
+		t.Error("a negative MaxStale is no error")
 	}
 }
 
-func TestWithBackends_IsRefusedWhereTheSourceIsGiven(t *testing.T) {
-	source, option := tokensource.Static(fakeToken), packagecloud.WithBackends(backends.Opener{Scheme: "memory"})
-	for name, err := range map[string]error{
-		"New":          second(packagecloud.New(source, option)),
-		"NewTransport": second(packagecloud.NewTransport(source, option)),
+// A flaw in the backends is an error as soon as they are needed.
+//
+// Guarantee B8.
+func TestFromEnvironment_RefusesFlawedBackends(t *testing.T) {
+	open := func(backends.Spec) (tokensource.TokenSource, error) { return nil, nil }
+	for name, opener := range map[string]backends.Opener{
+		"zero": {}, "no Open": {Scheme: "memory"}, "env twice": {Scheme: "env", Open: open}, "no source": {Scheme: "memory", Open: open},
 	} {
-		if err == nil || !strings.Contains(err.Error(), "WithBackends is for FromEnvironment") {
+		t.Setenv(packagecloud.EnvTokenSource, "memory:x")
+		_, err := packagecloud.FromEnvironment(&packagecloud.EnvironmentOptions{Backends: []backends.Opener{opener}})
+		if !errors.Is(err, tokensource.ErrInvalid) {
 			t.Errorf("%s: the error is %v", name, err)
 		}
 	}

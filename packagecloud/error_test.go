@@ -136,7 +136,7 @@ func TestError_NotFoundSaysWhatWasNamed(t *testing.T) {
 		"versions": {first(f.repo.Versions(ctx, &gone)), packageText},
 		"delete":   {f.repo.Delete(ctx, &gone), packageText},
 		"promote":  {second(f.repo.Promote(ctx, &gone, none)), packageText + " or the repository acme/none"},
-		"download": {f.repo.Download(ctx, &gone, io.Discard), "gone_1_amd64.deb"},
+		"download": {f.repo.Download(ctx, &gone, io.Discard, nil), "gone_1_amd64.deb"},
 	} {
 		f.want(t, test.err, packagecloud.ErrNotFound)
 		if want := "(" + test.want + " isn't there, or the token can't see it)"; !strings.Contains(test.err.Error(), want) {

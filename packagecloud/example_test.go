@@ -43,7 +43,7 @@ func Example() {
 	}
 
 	var b bytes.Buffer
-	if err := repo.Download(ctx, pkg, &b); err != nil {
+	if err := repo.Download(ctx, pkg, &b, nil); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("downloaded", b.String())
@@ -63,7 +63,7 @@ func ExampleFromEnvironment() {
 	defer os.Unsetenv("PACKAGECLOUD_TOKEN")
 	defer os.Unsetenv("PACKAGECLOUD_URL")
 
-	client, err := packagecloud.FromEnvironment(packagecloud.WithApplication("example/1.0"))
+	client, err := packagecloud.FromEnvironment(nil, packagecloud.WithApplication("example/1.0"))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func TestClient_HostIsSentInLowerCase(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return r.Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: url}, io.Discard, packagecloud.AllowUnverified())
+			return r.Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: url}, io.Discard, &packagecloud.DownloadOptions{AllowUnverified: true})
 		}
 	}
 	const host, withToken = "localhost:8080 localhost:8080", "localhost:8080 localhost:8080 " + fakeToken

@@ -81,7 +81,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/packagecloud/internal/exchange"
 	"github.com/packagecloud-go/sdk/tokensource"
 )
@@ -124,7 +123,6 @@ type config struct {
 	insecure      bool
 	rotationWait  time.Duration
 	retry         RetryPolicy
-	openers       []backends.Opener
 }
 
 // WithBaseURL names the server, as "https://packagecloud.example.com" or with a
@@ -225,22 +223,14 @@ func WithInsecureHTTP() Option {
 // remote store wants a [tokensource.Cache] around it, since it is asked at
 // every request. Nil sources and malformed options are errors.
 func New(source tokensource.TokenSource, options ...Option) (*Client, error) {
-	cfg, err := configure(options)
+	cfg, err := apply(options)
 	if err != nil {
 		return nil, err
 	}
 	return newClient(source, cfg)
 }
 
-// configure applies the options of what is given its source.
-func configure(options []Option) (*config, error) {
-	cfg, err := apply(options)
-	if err == nil && len(cfg.openers) > 0 {
-		return nil, errors.New("packagecloud: WithBackends is for FromEnvironment; New and NewTransport are given their source")
-	}
-	return cfg, err
-}
-
+// apply applies the options in order.
 func apply(options []Option) (*config, error) {
 	cfg := &config{rotationWait: defaultRotationWait}
 	for _, option := range options {

@@ -260,7 +260,7 @@ func TestFind_ByScopeAndGroup(t *testing.T) {
 		}
 		var b bytes.Buffer
 		again.DownloadURL = packagecloud.SecretURL{}
-		if err := f.repo.Download(t.Context(), &again, &b, packagecloud.AllowUnverified()); err != nil {
+		if err := f.repo.Download(t.Context(), &again, &b, &packagecloud.DownloadOptions{AllowUnverified: true}); err != nil {
 			t.Errorf("%s of %s: %v", pkg.Filename, pkg.DestroyURL, err)
 		}
 	}
@@ -299,7 +299,7 @@ func TestPackage_ArchitectureTellsAlpinePackagesApart(t *testing.T) {
 	for _, architecture := range []string{"x86_64", "aarch64"} {
 		pkg.Architecture = architecture
 		var b bytes.Buffer
-		err := repo.Download(t.Context(), pkg, &b, packagecloud.AllowUnverified())
+		err := repo.Download(t.Context(), pkg, &b, &packagecloud.DownloadOptions{AllowUnverified: true})
 		if found, err := repo.Package(t.Context(), pkg); err != nil || found.Architecture != architecture {
 			t.Errorf("%s: %+v, %v", architecture, found, err)
 		}

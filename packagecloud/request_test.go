@@ -221,7 +221,7 @@ func TestClient_WaitingForAConnectionIsNoStall(t *testing.T) {
 		<-released
 		return 0, errors.New("enough")
 	})
-	go repo.Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, w, packagecloud.AllowUnverified())
+	go repo.Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, w, &packagecloud.DownloadOptions{AllowUnverified: true})
 	<-reached
 	time.AfterFunc(1500*time.Millisecond, func() { close(released) }) // longer than all tries
 	if _, err := repo.Info(t.Context()); err != nil {
@@ -472,7 +472,7 @@ func TestClient_CallersTimeoutIsNotUsed(t *testing.T) {
 	}
 	f := setup(t, packagecloud.WithHTTPClient(client))
 	pkg := f.add(t, "ubuntu/jammy", demo, []byte("x"))
-	if err := f.repo.Download(t.Context(), pkg, io.Discard); err != nil {
+	if err := f.repo.Download(t.Context(), pkg, io.Discard, nil); err != nil {
 		t.Error(err)
 	}
 	if client.Timeout != time.Nanosecond || client.Jar != jar {
@@ -599,7 +599,7 @@ func TestClient_WorksOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.repo.Download(t.Context(), pkg, io.Discard); err != nil {
+	if err := f.repo.Download(t.Context(), pkg, io.Discard, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range f.requests("") {

@@ -241,7 +241,7 @@ func TestBadToken_InPlaceOfItsSpecIsNotRepeated(t *testing.T) {
 		strings.Repeat(fakeToken, 1<<15), "\xff\xfe" + wide(fakeToken, 1), wide(fakeToken, 0),
 	} {
 		t.Setenv(packagecloud.EnvTokenSource, strings.ReplaceAll(spec, "\x00", ""))
-		_, fromEnvironment := packagecloud.FromEnvironment(packagecloud.WithBackends(command.Opener()))
+		_, fromEnvironment := packagecloud.FromEnvironment(&packagecloud.EnvironmentOptions{Backends: []backends.Opener{command.Opener()}})
 		_, fromString := backends.Parse(spec, env.Opener(), file.Opener(), command.Opener())
 		for _, err := range []error{fromEnvironment, fromString} {
 			if !errors.Is(err, tokensource.ErrInvalid) {

@@ -53,15 +53,15 @@ var calls = map[string]func(*bird) error{
 		return nil
 	},
 	"Repository.Delete":   func(b *bird) error { return b.repo.Delete(b.ctx, b.pkg) },
-	"Repository.Download": func(b *bird) error { return b.repo.Download(b.ctx, b.pkg, io.Discard) },
+	"Repository.Download": func(b *bird) error { return b.repo.Download(b.ctx, b.pkg, io.Discard, nil) },
 	"Repository.Download of a name": func(b *bird) error {
-		return b.repo.Download(b.ctx, &packagecloud.Package{Distribution: "ubuntu/jammy", Filename: demo}, io.Discard)
+		return b.repo.Download(b.ctx, &packagecloud.Package{Distribution: "ubuntu/jammy", Filename: demo}, io.Discard, nil)
 	},
 	"Repository.Download with a read token": func(b *bird) error {
-		return b.repo.Download(b.ctx, b.pkg, io.Discard, packagecloud.WithReadToken(tokensource.Static(b.readToken)))
+		return b.repo.Download(b.ctx, b.pkg, io.Discard, &packagecloud.DownloadOptions{ReadToken: tokensource.Static(b.readToken)})
 	},
 	"Repository.DownloadFile": func(b *bird) error {
-		return b.repo.DownloadFile(b.ctx, b.pkg, filepath.Join(b.t.TempDir(), demo))
+		return b.repo.DownloadFile(b.ctx, b.pkg, filepath.Join(b.t.TempDir(), demo), nil)
 	},
 	"Repository.Find": func(b *bird) error {
 		pkg, err := b.repo.Find(b.ctx, "ubuntu/jammy", demo)

@@ -75,7 +75,7 @@ func downloadToAFullDisk() int {
 		repo := client.Repository("acme", "main")
 		var pkg *packagecloud.Package
 		if pkg, err = repo.Find(context.Background(), shelf[0].distribution, shelf[0].filename); err == nil {
-			err = repo.DownloadFile(context.Background(), pkg, job.Path)
+			err = repo.DownloadFile(context.Background(), pkg, job.Path, nil)
 		}
 	}
 	switch {

@@ -59,14 +59,14 @@ func downloads() []*fault {
 			name: "a download comes slowly",
 			do: func(s *scene) error {
 				packagecloud.SetTiming(s.client, patience, time.Millisecond)
-				return s.fetch(packagecloud.DownloadProgress(func(int64, int64) { s.dawdle() }))
+				return s.fetch(&packagecloud.DownloadOptions{Progress: func(int64, int64) { s.dawdle() }})
 			},
 			requests: "GET 2", whole: true,
 		}, {
 			name: "a download stalls", inject: []packagecloudtest.Fault{{Host: host, StallAfter: half}},
 			do: func(s *scene) error {
 				packagecloud.SetTiming(s.client, patience, time.Millisecond)
-				return s.fetch()
+				return s.fetch(nil)
 			},
 			requests: "GET 4", whole: true,
 		}, {
@@ -74,12 +74,12 @@ func downloads() []*fault {
 			do: func(s *scene) error {
 				packagecloud.SetTiming(s.client, patience, time.Millisecond)
 				waited := false
-				return s.fetch(packagecloud.DownloadProgress(func(int64, int64) {
+				return s.fetch(&packagecloud.DownloadOptions{Progress: func(int64, int64) {
 					if !waited {
 						waited = true
 						time.Sleep(patience * 3 / 2)
 					}
-				}))
+				}})
 			},
 			requests: "GET 2", whole: true,
 		}, {
@@ -109,7 +109,7 @@ func downloads() []*fault {
 				var err error
 				s.pkg.DownloadURL, err = packagecloud.NewSecretURL(s.elsewhere())
 				s.try(err)
-				return s.fetch()
+				return s.fetch(nil)
 			},
 			requests: "GET 1", whole: true,
 		}, {
@@ -118,24 +118,24 @@ func downloads() []*fault {
 				var err error
 				s.pkg.DownloadURL, err = packagecloud.NewSecretURL("http://packages.example.com/x")
 				s.try(err)
-				return s.fetch()
+				return s.fetch(nil)
 			},
 			says: "http://packages.example.com ... WithInsecureHTTP", requests: "none",
 		}, {
 			name: "a download is larger than the package",
 			do: func(s *scene) error {
 				s.pkg.Size = int64(len(big) / 2)
-				return s.fetch()
+				return s.fetch(nil)
 			},
 			says: "the checksum doesn't match ... more came", is: []error{packagecloud.ErrChecksum}, requests: "GET 2",
 		}, {
 			name: "a download is larger than MaxBytes",
-			do:   func(s *scene) error { return s.fetch(packagecloud.MaxBytes(int64(len(big) / 2))) },
+			do:   func(s *scene) error { return s.fetch(&packagecloud.DownloadOptions{MaxBytes: int64(len(big) / 2)}) },
 			says: "larger than MaxBytes allows", is: []error{packagecloud.ErrTooLarge}, requests: "GET 2",
 		}, {
 			name: "the writer of a download fails: no space left",
 			do: func(s *scene) error {
-				return s.repo.Download(s.ctx, s.pkg, writer(func([]byte) (int, error) { return 0, syscall.ENOSPC }))
+				return s.repo.Download(s.ctx, s.pkg, writer(func([]byte) (int, error) { return 0, syscall.ENOSPC }), nil)
 			},
 			says: demo + ": writing it: no space left", is: []error{syscall.ENOSPC}, requests: "GET 2",
 		}, {
@@ -147,7 +147,7 @@ func downloads() []*fault {
 	for _, row := range rows {
 		row.have = shelf
 		if row.do == nil {
-			row.do = func(s *scene) error { return s.fetch() }
+			row.do = func(s *scene) error { return s.fetch(nil) }
 		}
 		row.stored = 1
 	}
@@ -345,12 +345,12 @@ func departures() []*fault {
 		}, {
 			name: "the caller leaves during a download", have: shelf, inject: []packagecloudtest.Fault{{Host: packagecloudtest.HostDownload, StallAfter: 100 << 10}},
 			do: func(s *scene) error {
-				return s.fetch(packagecloud.DownloadProgress(func(int64, int64) { s.leave() }))
+				return s.fetch(&packagecloud.DownloadOptions{Progress: func(int64, int64) { s.leave() }})
 			},
 			says: "context canceled", is: left, requests: "GET 2", stored: 1,
 		}, {
 			name: "the caller leaves in the pause before a download is resumed", have: shelf, inject: []packagecloudtest.Fault{{Host: packagecloudtest.HostDownload, CutAfter: 100 << 10}},
-			do:   func(s *scene) error { s.leaveAt("packagecloud download resumes"); return s.fetch() },
+			do:   func(s *scene) error { s.leaveAt("packagecloud download resumes"); return s.fetch(nil) },
 			says: "context canceled; before that: ... the download broke off", is: left, requests: "GET 2", stored: 1,
 		}, {
 			name: "the caller leaves between two pages of a list", have: manyPackages(12),

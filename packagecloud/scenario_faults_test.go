@@ -239,8 +239,8 @@ func (s *scene) upload(content packagecloud.Content, options *packagecloud.Uploa
 }
 
 // fetch downloads the package to the folder that is looked at in the end.
-func (s *scene) fetch(options ...packagecloud.DownloadOption) error {
-	return s.repo.DownloadFile(s.ctx, s.pkg, filepath.Join(s.dir, demo), options...)
+func (s *scene) fetch(options *packagecloud.DownloadOptions) error {
+	return s.repo.DownloadFile(s.ctx, s.pkg, filepath.Join(s.dir, demo), options)
 }
 
 // list reads the packages five to a page; after the first page it calls between.

@@ -218,7 +218,7 @@ func TestNames_ReachTheServerInQueriesAndForms(t *testing.T) {
 			return found(repo.Package(ctx, &packagecloud.Package{Filename: name}))
 		}},
 		{what: "file to download", path: "/api/v1/repos/acme/main/search.json", query: "q", want: path.Base, call: func(ctx context.Context, name string) error {
-			return found(nil, repo.Download(ctx, &packagecloud.Package{Filename: name}, io.Discard))
+			return found(nil, repo.Download(ctx, &packagecloud.Package{Filename: name}, io.Discard, nil))
 		}},
 		{what: "search", path: "/api/v1/repos/acme/main/search.json", query: "q", none: true, call: func(ctx context.Context, name string) error {
 			return drainList(repo.Search(ctx, &packagecloud.SearchOptions{Query: name}))

@@ -188,10 +188,10 @@ func (s *stress) download(t *testing.T, i, n int) error {
 	}
 	sum := sha256.New()
 	if i%5 == 2 {
-		err = repo.Download(t.Context(), pkg, sum)
+		err = repo.Download(t.Context(), pkg, sum, nil)
 	} else {
 		path := filepath.Join(s.folder, fmt.Sprint(i))
-		if err = repo.DownloadFile(t.Context(), pkg, path); err == nil {
+		if err = repo.DownloadFile(t.Context(), pkg, path, nil); err == nil {
 			b, readErr := os.ReadFile(path)
 			if readErr != nil {
 				t.Error(readErr)

@@ -30,7 +30,7 @@ const envPush = "PACKAGECLOUD_SOAK_PUSH"
 // package is handed to the network, and "pushed NAME" or "existed NAME" when the
 // package is there.
 func push(folder string) int {
-	client, err := packagecloud.FromEnvironment()
+	client, err := packagecloud.FromEnvironment(nil)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -102,7 +102,7 @@ func (s SecretURL) split() (*url.URL, tokensource.Token, error) {
 	}
 	tok, err := tokensource.NewToken(user.Username(), tokensource.Metadata{Origin: "download_url"})
 	if err != nil {
-		err = errors.New("packagecloud: the credential in the server's download_url can't be one; use WithReadToken")
+		err = errors.New("packagecloud: the credential in the server's download_url can't be one; set DownloadOptions.ReadToken")
 	}
 	return u, tok, err
 }

@@ -26,7 +26,7 @@ type Transport struct{ auth *exchange.Authenticator }
 // requests with the Transport of [WithHTTPClient], else with one like
 // [http.DefaultTransport].
 func NewTransport(source tokensource.TokenSource, options ...Option) (*Transport, error) {
-	cfg, err := configure(options)
+	cfg, err := apply(options)
 	if err != nil {
 		return nil, err
 	}

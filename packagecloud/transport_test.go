@@ -225,7 +225,7 @@ func TestDownload_CredentialLeftBehindIsNotReplacedByTheAPIToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = client.Repository("acme", "main").Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, io.Discard, packagecloud.AllowUnverified())
+	err = client.Repository("acme", "main").Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, io.Discard, &packagecloud.DownloadOptions{AllowUnverified: true})
 	if want := []string{"x.example/a " + read, "cdn.example/b ", "x.example/c "}; !slices.Equal(seen, want) {
 		t.Errorf("the requests were %q", seen)
 	}
@@ -261,7 +261,7 @@ func TestClient_CredentialsOfAnAddressAreNotInItsErrors(t *testing.T) {
 		if start == "" {
 			_, err = repo.Info(t.Context())
 		} else if address, failure := packagecloud.NewSecretURL(start); failure == nil {
-			err = repo.Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, io.Discard, packagecloud.AllowUnverified())
+			err = repo.Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: address}, io.Discard, &packagecloud.DownloadOptions{AllowUnverified: true})
 		}
 		if err == nil || !strings.Contains(err.Error(), "[redacted]") {
 			t.Errorf("%s: %v", name, err)
@@ -391,7 +391,7 @@ func TestClient_DownloadURLElsewhereGetsNoToken(t *testing.T) {
 	_, client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("the API was asked") })
 	url, _ := packagecloud.NewSecretURL(o.URL + "/demo.deb")
 	var b bytes.Buffer
-	err := client.Repository("acme", "main").Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: url}, &b, packagecloud.AllowUnverified())
+	err := client.Repository("acme", "main").Download(t.Context(), &packagecloud.Package{Filename: demo, DownloadURL: url}, &b, &packagecloud.DownloadOptions{AllowUnverified: true})
 	if err != nil || b.String() != "content" {
 		t.Errorf("%q, %v", b.String(), err)
 	}
@@ -945,7 +945,7 @@ func TestDownload_ReadTokenRefusedLeavesTheAPITokenAlone(t *testing.T) {
 	pkg := f.add(t, "ubuntu/jammy", demo, []byte("content"))
 
 	read := tokensourcetest.NewSource(f.canary.add("00112233445566778899aabbccddeeff0011223344556677"))
-	err := f.repo.Download(t.Context(), pkg, io.Discard, packagecloud.WithReadToken(read))
+	err := f.repo.Download(t.Context(), pkg, io.Discard, &packagecloud.DownloadOptions{ReadToken: read})
 	f.want(t, err, packagecloud.ErrUnauthorized)
 	if len(src.Invalidated()) != 0 || len(read.Invalidated()) != 1 {
 		t.Errorf("%d API tokens and %d read tokens were invalidated; want 0 and 1", len(src.Invalidated()), len(read.Invalidated()))
@@ -958,7 +958,7 @@ func TestDownload_ReadTokenRefusedLeavesTheAPITokenAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = f.repo.Download(t.Context(), pkg, io.Discard)
+	err = f.repo.Download(t.Context(), pkg, io.Discard, nil)
 	f.want(t, err, packagecloud.ErrUnauthorized)
 	if len(src.Invalidated()) != 0 {
 		t.Error("the API token was invalidated")

@@ -52,7 +52,7 @@ func fetch(ctx context.Context, token, repository, distribution, filename string
 	if err != nil {
 		return err
 	}
-	if err := repo.DownloadFile(ctx, pkg, pkg.Filename); err != nil {
+	if err := repo.DownloadFile(ctx, pkg, pkg.Filename, nil); err != nil {
 		return err
 	}
 	fmt.Println("fetched", pkg.Filename)

@@ -168,7 +168,7 @@ func mainJob(ctx context.Context, repo *packagecloud.Repository, dir, version st
 			return err
 		}
 		target := filepath.Join(dir, "fetched-"+pkg.Filename)
-		if err := repo.DownloadFile(ctx, pkg, target); err != nil {
+		if err := repo.DownloadFile(ctx, pkg, target, nil); err != nil {
 			return err
 		}
 		fmt.Printf("   %s is whole: SHA-256 %s...\n", pkg.Filename, pkg.SHA256[:min(16, len(pkg.SHA256))])

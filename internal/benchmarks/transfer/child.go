@@ -55,7 +55,7 @@ func sdk(ctx context.Context, job string, client *http.Client) error {
 	if err != nil {
 		return err
 	}
-	return repo.DownloadFile(ctx, pkg, file+suffixSDK)
+	return repo.DownloadFile(ctx, pkg, file+suffixSDK, nil)
 }
 
 // bareUpload is the least that streams a multipart body, with a SHA-256 of the file
