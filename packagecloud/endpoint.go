@@ -91,11 +91,6 @@ func get[T any](ctx context.Context, c *Client, r request, fits func(*T) bool) (
 	return out, nil
 }
 
-// post sends r with a form, and decodes the answer as get does.
-func post[T any](ctx context.Context, c *Client, r request, form url.Values, fits func(*T) bool) (*T, error) {
-	return get(ctx, c, r.withForm(form), fits)
-}
-
 // withForm returns r with a form as its body.
 func (r request) withForm(form url.Values) request {
 	return r.withBody("application/x-www-form-urlencoded", form.Encode())

@@ -26,10 +26,7 @@ func serviceEndpoints(t *testing.T) [][2]string {
 	return listed
 }
 
-var (
-	isTemplate = regexp.MustCompile(`^/(api/v1/|\{owner\}/)[^?]*`)
-	wildcards  = regexp.MustCompile(`\\\{[a-z_]+\\\}`)
-)
+var wildcards = regexp.MustCompile(`\\\{[a-z_]+\\\}`)
 
 // templatePattern matches the listed paths that a template of the client means.
 // Its {package} stands for all segments that name a package; a template that

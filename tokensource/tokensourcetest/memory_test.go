@@ -30,7 +30,7 @@ func TestAssertHidden_FindsWhatDumpsFind(t *testing.T) {
 		next *node
 		any  any
 	}
-	loop := &node{any: []any{map[string]*inner{"k": {secret}}}}
+	loop := &node{mu: sync.Mutex{}, any: []any{map[string]*inner{"k": {secret}}}}
 	loop.next = loop
 	var pointer atomic.Pointer[inner]
 	pointer.Store(&inner{secret})
