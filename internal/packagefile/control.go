@@ -99,6 +99,8 @@ func parseHeaders(b []byte) (f fields, body []byte) {
 		text := strings.TrimRight(string(line[1:]), " \t")
 		key, value, ok := strings.Cut(string(line[:1])+text, ":")
 		switch {
+		case line[0] == ':' || bytes.HasPrefix(line, []byte("From ")):
+			return nil, b // that package goes on behind it, and others end there
 		case line[0] == ' ' || line[0] == '\t':
 			if len(f) == 0 {
 				return nil, b

@@ -154,6 +154,8 @@ var manifests = []struct {
 	{"a name that goes on with spaces", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea\n        \nVersion: 1.0\n"), ""},
 	{"a second version behind a CR", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea\nVersion: 1.0\nSummary: a\rVersion: 9\n"), ""},
 	{"lines that end in CR", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\rName: tea\rVersion: 1.0\r\rName: evil\r"), "tea 1.0"},
+	{"a version behind the line of a mailbox", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea\nVersion: 1.0\nFrom me\nVersion: 9\n"), ""},
+	{"a version behind a colon", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea\nVersion: 1.0\n: a\nVersion: 9\n"), ""},
 	{"fields behind a line that is none", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nsome text\nName: evil\nVersion: 1.0\n"), ""},
 	{"a byte order mark", Python, "x.tar.gz", sdist("\ufeffMetadata-Version: 2.1\nName: tea\nVersion: 1.0\n"), ""},
 	{"a name with a space", Python, "x.tar.gz", sdist("Metadata-Version: 2.1\nName: tea pot\nVersion: 1.0\n"), ""},
