@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// readAlpine reads .PKGINFO of an Alpine package: gzip members one after the
-// other, which together unpack to one tar archive.
+// readAlpine reads .PKGINFO of an Alpine package. The file consists of gzip
+// members, which together unpack to one tar archive.
 func readAlpine(r io.ReaderAt, size int64) (Info, bool) {
 	b, ok := findInTarGz(r, size, ".PKGINFO")
 	if !ok {
@@ -19,8 +19,8 @@ func readAlpine(r io.ReaderAt, size int64) (Info, bool) {
 // alpineText matches names, versions and architectures.
 var alpineText = regexp.MustCompile(`^[A-Za-z0-9_.+~-]+$`)
 
-// alpineInfo reads "key = value" lines as apk does: the spaces count. A name, version
-// or architecture that occurs twice is refused.
+// alpineInfo reads "key = value" lines as apk does, which requires both spaces.
+// It refuses a second name, version or architecture.
 func alpineInfo(b []byte) (Info, bool) {
 	var info Info
 	var depends []string

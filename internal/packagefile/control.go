@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// fields is a paragraph of "Key: value" lines, as Debian's control files and
-// Python's metadata have them, in order. Keys are lower case.
+// fields is a paragraph of "Key: value" lines, in order. Debian's control files
+// and Python's metadata have this form. Keys are in lower case.
 type fields []field
 
 type field struct{ key, value string }
@@ -33,15 +33,17 @@ func (f fields) all(key string) []string {
 	return out
 }
 
-// once returns the value of a key that occurs once.
+// once returns the value of a key, and whether it occurs exactly once.
 func (f fields) once(key string) (string, bool) {
 	all := f.all(key)
 	return strings.Join(all, ""), len(all) == 1
 }
 
-// parseControl reads the first paragraph of a Debian control file, and returns the
-// text behind it. Continuation lines keep their breaks and lose one leading space.
-// What dpkg refuses is refused: a line that is no field, and a field that occurs
+// parseControl reads the first paragraph of a Debian control file, and returns
+// the text behind it. Continuation lines keep their breaks and lose one leading
+// space.
+//
+// Like dpkg, it refuses a line that is not a field, and a field that occurs
 // twice. A .dsc may have comments, and spaces in the empty line that ends it.
 func parseControl(b []byte, dsc bool) (f fields, rest []byte, ok bool) {
 	seen := map[string]bool{}
@@ -86,9 +88,10 @@ const maxFields = 10_000
 
 var controlKey = regexp.MustCompile(`^[!-9;-~]+$`)
 
-// parseHeaders reads the headers of Python's metadata as its email package does: a CR
-// ends a line too, and the first line that is no header begins the body, which is
-// returned too. Continuation lines keep their breaks and lose one leading space.
+// parseHeaders reads the headers of Python's metadata as Python's email package
+// does. A CR ends a line, too. The first line that is not a header begins the
+// body, which it also returns. Continuation lines keep their breaks and lose one
+// leading space.
 func parseHeaders(b []byte) (f fields, body []byte) {
 	b = bytes.ReplaceAll(bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
 	for len(b) > 0 {

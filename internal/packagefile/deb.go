@@ -9,8 +9,9 @@ import (
 )
 
 // readDeb reads the control file of a Debian binary package: an ar archive of
-// debian-binary, control.tar[.gz|.xz|.zst] and data.tar (deb(5)). As dpkg-deb does, it skips
-// members before control.tar whose names begin with an underscore.
+// debian-binary, control.tar[.gz|.xz|.zst] and data.tar (deb(5)). Before
+// control.tar it skips members whose names begin with an underscore, as
+// dpkg-deb does.
 func (d Decompressors) readDeb(r io.ReaderAt, size int64) (Info, bool) {
 	members, ok := arMembers(r, size)
 	if !ok || members[0].name != "debian-binary" || head(members[0], 2) != "2." {
@@ -35,8 +36,7 @@ func (d Decompressors) readDeb(r io.ReaderAt, size int64) (Info, bool) {
 	return Info{}, false
 }
 
-// readControl reads the control file of a control.tar that is packed with the named
-// compression.
+// readControl reads the control file of a control.tar in the named compression.
 func (d Decompressors) readControl(compression string, m arMember) (Info, bool) {
 	if d[compression] == nil {
 		return Info{Packed: compression}, false
@@ -50,7 +50,8 @@ type arMember struct {
 	*io.SectionReader
 }
 
-// arMembers lists the members of an ar archive. One that is cut off is refused.
+// arMembers lists the members of an ar archive. It refuses an archive that is
+// cut off.
 func arMembers(r io.ReaderAt, size int64) ([]arMember, bool) {
 	const magic = "!<arch>\n"
 	if head(r, len(magic)) != magic {
@@ -80,11 +81,13 @@ var (
 	debVersion = regexp.MustCompile(`^(?:[0-9]{1,9}:)?[0-9][A-Za-z0-9.+~-]*$`)
 )
 
-// obsolete are the fields that dpkg appends to the version, and other readers don't.
+// obsolete lists the fields that dpkg appends to the version and other readers
+// don't.
 var obsolete = []string{"revision", "package-revision", "package_revision"}
 
-// debInfo reads a control file. dpkg lower-cases a package's name, which others
-// don't: one with upper-case letters is refused.
+// debInfo reads a control file. It refuses a package name with upper-case
+// letters, because dpkg lowers them and other tools don't. It also refuses
+// obsolete fields.
 func debInfo(b []byte, found bool) (Info, bool) {
 	f, rest, ok := parseControl(b, false)
 	if !found || !ok || strings.TrimSpace(string(rest)) != "" || slices.ContainsFunc(obsolete, func(key string) bool { return f.all(key) != nil }) {
@@ -106,8 +109,8 @@ func debInfo(b []byte, found bool) (Info, bool) {
 	return info, debName.MatchString(info.Name) && debArch.MatchString(info.Architecture) && debVersion.MatchString(version) && !strings.HasSuffix(version, "-")
 }
 
-// debDescription undoes the folding of a description: a line of a single dot
-// is an empty one.
+// debDescription unfolds a description: a line with a single dot becomes an
+// empty one.
 func debDescription(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, line := range lines {

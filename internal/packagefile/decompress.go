@@ -2,17 +2,18 @@ package packagefile
 
 import "io"
 
-// maxUnpackedHook bounds what a decompressor is given and what it may return: xz and
-// zstd in Go take several times as long as gzip, and a control.tar takes some KiB.
+// maxUnpackedHook bounds the input and output of a decompressor. xz and zstd in
+// Go take several times as long as gzip, and a control.tar has only some KiB.
 const maxUnpackedHook = 8 << 20
 
-// Decompressors open the compressions that the standard library doesn't have, by
-// name: "xz" and "zstd". Nil has none. What one returns is closed if it is an
-// io.Closer; how much memory it takes is its own matter.
+// Decompressors hold functions for compressions that the standard library
+// lacks. The keys are "xz" and "zstd"; a nil map has none. The reader closes a
+// function's result if it is an io.Closer. Nothing bounds the memory that a
+// function takes.
 type Decompressors map[string]func(io.Reader) (io.Reader, error)
 
-// findInTar is the function of that name on an archive packed with the compression.
-// One that is cut off or damaged holds nothing.
+// findInTar is like the function findInTar, for a compressed archive. It finds
+// nothing in an archive that is cut off or damaged.
 func (d Decompressors) findInTar(compression string, r io.ReaderAt, size int64, pattern string) ([]byte, bool) {
 	z, err := d[compression](io.NewSectionReader(r, 0, min(size, maxUnpackedHook)))
 	if err != nil || z == nil {

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// readDSC reads a Debian source package's description, signed or not (dsc(5)).
+// readDSC reads a .dsc, the description of a Debian source package, signed or
+// not (dsc(5)).
 func readDSC(r io.ReaderAt, size int64) (Info, bool) {
 	b, ok := readAll(r, size)
 	if !ok {
@@ -44,8 +45,8 @@ func dscInfo(b []byte) (Info, bool) {
 
 var pgpLine = regexp.MustCompile(`(?m)^-----(BEGIN PGP SIGNED MESSAGE|BEGIN PGP SIGNATURE|END PGP SIGNATURE)-----[\r\t ]*$`)
 
-// signedText returns the text inside a PGP clear-signed message, or b itself. As
-// dpkg-source does, it refuses a message whose signature is missing.
+// signedText returns the text inside a PGP clear-signed message, or b if it
+// isn't one. It refuses a message without a signature, as dpkg-source does.
 func signedText(b []byte) ([]byte, bool) {
 	lines := pgpLine.FindAllSubmatchIndex(b, 4)
 	if len(lines) == 0 {
@@ -58,7 +59,7 @@ func signedText(b []byte) ([]byte, bool) {
 	}
 	text := b[lines[0][1]:lines[1][0]]
 	_, text, _ = bytes.Cut(text, []byte("\n"))
-	for len(text) > 0 { // the armour's headers
+	for len(text) > 0 { // skip the headers of the armour
 		var line []byte
 		if line, text, _ = bytes.Cut(text, []byte("\n")); len(bytes.TrimSpace(line)) == 0 {
 			break
@@ -107,7 +108,7 @@ type checksum struct {
 	size      int64
 }
 
-// checksums reads lines of a checksum, a size and a name.
+// checksums reads lines with a checksum, a size and a name each.
 func checksums(text string, hex *regexp.Regexp) ([]checksum, bool) {
 	var out []checksum
 	for line := range strings.SplitSeq(text, "\n") {

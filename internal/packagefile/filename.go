@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// fromName reads what a file's name tells of a package of the given type.
+// fromName reads the identity of a package of the given type from its file
+// name.
 func fromName(base, typ string) (Info, bool) {
 	if !validPart(base) {
 		return Info{}, false
@@ -43,7 +44,8 @@ func fromName(base, typ string) (Info, bool) {
 	return info, ok && validPart(info.Name) && validPart(info.Version)
 }
 
-// trimExt removes the extension, together with the ".tar" of an archive.
+// trimExt removes the extension, and also the ".tar" of a compressed tar
+// archive.
 func trimExt(base string) string {
 	ext := path.Ext(base)
 	stem := strings.TrimSuffix(base, ext)
@@ -55,8 +57,8 @@ func trimExt(base string) string {
 	return stem
 }
 
-// nameDeb reads name_version_arch.deb; a version's epoch may be spelled with
-// %3a in place of the colon.
+// nameDeb reads name_version_arch.deb. The version may spell the colon behind
+// its epoch as %3a.
 func nameDeb(base string) (Info, bool) {
 	part := strings.Split(trimExt(base), "_")
 	if len(part) != 3 {
@@ -90,8 +92,8 @@ func nameRPM(base string) (Info, bool) {
 	return info, validPart(info.Release) && validPart(info.Architecture)
 }
 
-// nameGem reads name-version[-platform].gem; the name may hold hyphens, the
-// version holds none.
+// nameGem reads name-version[-platform].gem. The name may hold hyphens, the
+// version may not.
 func nameGem(base string) (Info, bool) {
 	part := strings.Split(trimExt(base), "-")
 	for i := len(part) - 1; i > 0; i-- {
@@ -138,9 +140,9 @@ func nameAlpine(stem string) (name, version string, ok bool) {
 	return stem[:j], stem[j+1:], true
 }
 
-// cutVersion splits name-version, where the version is the first hyphenated
-// part that starts with a digit (or v and a digit) and holds a dot, with all
-// that follows; or else the last part that starts with a digit.
+// cutVersion splits name-version. The version begins at the first hyphenated
+// part that starts with a digit, or v and a digit, and holds a dot. If there is
+// none, the last part is the version if it starts like that.
 func cutVersion(stem string) (name, version string, ok bool) {
 	for i := 1; i < len(stem)-1; i++ {
 		if stem[i] != '-' {

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// readGem reads the gemspec of a RubyGem: a tar archive that holds it in YAML, as
-// metadata.gz. base tells which of several spellings of the platform counts.
+// readGem reads the gemspec of a RubyGem: a tar archive with metadata.gz, which
+// is YAML. RubyGems may spell a platform in several ways; base decides which
+// one counts.
 func readGem(base string, r io.ReaderAt, size int64) (Info, bool) {
 	packed, ok := findInTar(r, size, "metadata.gz")
 	if !ok {
@@ -41,8 +42,8 @@ func gemInfo(base string, b []byte) (Info, bool) {
 	if !ok {
 		return Info{}, false
 	}
-	// RubyGems names the file. Where its versions disagree on the platform, the
-	// local name tells which one built it.
+	// RubyGems names the file. Its versions may spell the platform differently.
+	// The local file name then shows which version built the gem.
 	for _, platform := range spellings {
 		info.Type, info.Architecture = Gem, platform
 		if len(spellings) == 1 || info.FileName() == base {
@@ -58,8 +59,8 @@ var (
 	gemVersion = regexp.MustCompile(`^[0-9]+(?:\.[0-9a-zA-Z]+)*$`)
 )
 
-// platforms returns how the versions of RubyGems spell a gem's platform, the
-// oldest first, and each spelling once: "" stands for ruby.
+// platforms returns the spellings of a gem's platform by the versions of
+// RubyGems, the oldest first and each once. "" means ruby.
 func platforms(n *yamlNode) ([]string, bool) {
 	if n == nil || n.kind == yamlScalar && n.null() && n.tag == "" {
 		return []string{""}, true
@@ -69,7 +70,7 @@ func platforms(n *yamlNode) ([]string, bool) {
 	}
 	s, ok := n.str()
 	switch {
-	case !ok || s == "current": // which is the platform of whoever reads it
+	case !ok || s == "current": // "current" means the platform of the reader
 		return nil, false
 	case s == "ruby":
 		return []string{""}, true
@@ -84,13 +85,13 @@ func platforms(n *yamlNode) ([]string, bool) {
 		parts := platform(s, gnu)
 		add(strings.Join(parts, "-"))
 		if len(parts) == 2 && !strings.Contains(s, "-") && strings.HasPrefix(s, parts[0]) {
-			add(strings.Join(parts, "")) // a system and its version, as RubyGems 4 writes them
+			add(strings.Join(parts, "")) // RubyGems 4 joins a system and its version
 		}
 	}
 	return out, true
 }
 
-// platformObject reads a platform as RubyGems before 2.0 wrote it.
+// platformObject reads a platform in the form that RubyGems wrote before 2.0.
 func platformObject(n *yamlNode) ([]string, bool) {
 	var parts []string
 	for _, key := range []string{"cpu", "os", "version"} {
@@ -107,8 +108,9 @@ func platformObject(n *yamlNode) ([]string, bool) {
 	return []string{strings.Join(parts, "-")}, len(parts) > 0 && n.tag == "!ruby/object:Gem::Platform"
 }
 
-// gemOS are the operating systems of Gem::Platform, in its order. A pattern without
-// a name has it in its first group; the group behind the name is the version.
+// gemOS lists the operating systems of Gem::Platform, in its order. The first
+// group of a pattern holds the version. A pattern without a name has the name
+// in its first group and the version in the next.
 var gemOS = []struct {
 	pattern *regexp.Regexp
 	name    string
@@ -141,8 +143,9 @@ var (
 	gemOSVersion = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+)?$`)
 )
 
-// platform splits a platform into cpu, os and version, as Gem::Platform.new does.
-// RubyGems before 3.4 drops a version that begins with gnu, as in x86_64-linux-gnu.
+// platform splits a platform into cpu, os and version, as Gem::Platform.new
+// does. Without gnu, it works as RubyGems before 3.4, which drops a version
+// that begins with gnu, as in x86_64-linux-gnu.
 func platform(s string, gnu bool) []string {
 	part := strings.Split(strings.TrimRight(s, "-"), "-")
 	if n := len(part); n > 2 && !gemDigit.MatchString(part[n-1]) {

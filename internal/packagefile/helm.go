@@ -5,7 +5,8 @@ import (
 	"regexp"
 )
 
-// inHelm is where a Helm chart's metadata lies: in the chart's own folder.
+// inHelm matches the path of a Helm chart's metadata, in the chart's own
+// folder.
 const inHelm = "*/Chart.yaml"
 
 var (
@@ -25,8 +26,9 @@ func readHelm(r io.ReaderAt, size int64) (Info, bool) {
 	return helmInfo(b)
 }
 
-// helmInfo reads a name and a version that Helm, and any other reader of YAML,
-// takes for just this text. Helm reads `version: 1.10` as the number 1.1.
+// helmInfo reads name and version. It refuses a value that Helm or another YAML
+// reader doesn't take for this text: Helm reads `version: 1.10` as the number
+// 1.1.
 func helmInfo(b []byte) (Info, bool) {
 	y, ok := parseYAML(b)
 	if !ok || y.tag != "" {

@@ -17,7 +17,8 @@ import (
 	"unicode/utf8"
 )
 
-// pom is what is read of a Maven pom.xml. Maven refuses an element that occurs twice.
+// pom holds the used elements of a Maven pom.xml. The slices show elements that
+// occur twice, which Maven refuses.
 type pom struct {
 	XMLName      xml.Name        `xml:"project"`
 	GroupID      []string        `xml:"groupId"`
@@ -36,8 +37,8 @@ type pomDependency struct {
 }
 
 // readJava reads the Maven coordinates of an archive from its pom.properties.
-// An archive that holds several (a fat jar) tells nothing, unless just one of
-// them bears the file's name.
+// An archive may hold several of these files, as a fat jar does. Then exactly
+// one must have the name and version in the file's name.
 func readJava(base string, r io.ReaderAt, size int64) (Info, bool) {
 	if strings.HasSuffix(strings.ToLower(base), ".pom") {
 		b, ok := readAll(r, size)
@@ -62,7 +63,7 @@ func readJava(base string, r io.ReaderAt, size int64) (Info, bool) {
 		p, ok := properties(b)
 		info := Info{Group: p["groupId"], Name: p["artifactId"], Version: p["version"]}
 		if !ok || !info.maven() || path.Dir(name) != info.mavenFolder() {
-			info = Info{} // it may be the archive's own
+			info = Info{} // unusable, but it may be the archive's own
 		}
 		found = append(found, info)
 	}
@@ -80,8 +81,8 @@ func readJava(base string, r io.ReaderAt, size int64) (Info, bool) {
 	return found[0], true
 }
 
-// mavenFiles returns what Maven put into an archive, by name. A name that occurs twice
-// is refused.
+// mavenFiles returns the files that Maven put into an archive, by name. It
+// refuses an archive in which such a name occurs twice.
 func mavenFiles(z *zip.Reader) (files map[string][]byte, ok bool) {
 	files = map[string][]byte{}
 	unpacked := 0
@@ -105,16 +106,16 @@ var (
 	mavenVersion = regexp.MustCompile(`^[A-Za-z0-9_.+~-]+$`)
 )
 
-// maven reports whether the coordinates are some that Maven takes as they are: with
-// no property, such as ${revision}, in them.
+// maven reports whether Maven takes the coordinates literally. Maven would
+// replace a property, such as ${revision}.
 func (i Info) maven() bool {
 	return mavenID.MatchString(i.Group) && mavenID.MatchString(i.Name) && mavenVersion.MatchString(i.Version) &&
 		validPart(i.Group) && validPart(i.Name) && validPart(i.Version)
 }
 
-// properties reads a Java properties file, in ISO 8859-1, as java.util.Properties
-// does. ok is false if an escape in it is malformed, or if it is longer than any that
-// Maven writes.
+// properties reads a Java properties file in ISO 8859-1, as
+// java.util.Properties does. It refuses a malformed escape, and a file longer
+// than any that Maven writes.
 func properties(b []byte) (p map[string]string, ok bool) {
 	if len(b) > 64<<10 {
 		return nil, false
@@ -154,7 +155,7 @@ func properties(b []byte) (p map[string]string, ok bool) {
 
 var propertyKey = regexp.MustCompile(`^(?:\\.|[^\\=: \t\f])*`)
 
-// unescape undoes the escapes of a properties file.
+// unescape replaces the escapes of a properties file.
 func unescape(s string) (string, bool) {
 	if !strings.Contains(s, `\`) {
 		return s, true
@@ -187,7 +188,7 @@ func unescape(s string) (string, bool) {
 	return string(utf16.Decode(units)), true
 }
 
-// latin1 reads ISO 8859-1.
+// latin1 converts ISO 8859-1 to UTF-8.
 func latin1(b []byte) string {
 	text := make([]rune, len(b))
 	for i, c := range b {
@@ -196,7 +197,7 @@ func latin1(b []byte) string {
 	return string(text)
 }
 
-// fromUTF16 returns text in UTF-8. b begins with a byte order mark.
+// fromUTF16 converts UTF-16 to UTF-8. b begins with a byte order mark.
 func fromUTF16(b []byte) []byte {
 	big := b[0] == 0xfe
 	units := make([]uint16, 0, len(b)/2)
@@ -227,7 +228,7 @@ func decodeXML(b []byte, v any) error {
 			rest, err := io.ReadAll(r)
 			return strings.NewReader(latin1(rest)), err
 		}
-		return nil, fmt.Errorf("packagefile: the encoding %q is not read", charset)
+		return nil, fmt.Errorf("packagefile: the encoding %q is unsupported; use UTF-8", charset)
 	}
 	if err := d.Decode(v); err != nil {
 		return err
@@ -235,7 +236,8 @@ func decodeXML(b []byte, v any) error {
 	return endOfXML(d)
 }
 
-// endOfXML refuses what Maven would: anything but comments behind a document.
+// endOfXML refuses what Maven refuses behind a document: anything but comments
+// and processing instructions.
 func endOfXML(d *xml.Decoder) error {
 	for {
 		token, err := d.Token()
@@ -249,15 +251,15 @@ func endOfXML(d *xml.Decoder) error {
 		case xml.Comment, xml.ProcInst:
 		case xml.CharData:
 			if len(bytes.TrimSpace(token)) > 0 {
-				return errors.New("packagefile: there is text behind the document")
+				return errors.New("packagefile: text follows the XML document")
 			}
 		default:
-			return errors.New("packagefile: there are two documents")
+			return errors.New("packagefile: a second XML document follows the first")
 		}
 	}
 }
 
-// single returns the text of an element that may occur once, trimmed.
+// single returns the trimmed text of an element that may occur once.
 func single(all []string) (string, bool) {
 	if len(all) == 0 {
 		return "", true

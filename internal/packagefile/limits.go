@@ -14,30 +14,31 @@ import (
 )
 
 const (
-	// nearFront is how far into an archive metadata mostly lies. What is there is
-	// found in about a tenth of the time that it takes to send 1 GiB.
+	// nearFront is the part of an archive in which its metadata mostly lies.
+	// Searching it takes about a tenth of the time that it takes to send 1 GiB.
 	nearFront = 4 << 20
-	// maxUnpacked bounds what is read of a file and what is unpacked of it in
-	// search of metadata that isn't near the front: npm sorts its archives by
-	// extension, and some tools of Python write PKG-INFO last. An archive that
-	// holds it further in is named by its file name.
+	// maxUnpacked bounds the bytes read and unpacked in a search beyond
+	// nearFront. npm sorts its archives by extension, and some tools of Python
+	// write PKG-INFO last. The file name tells the identity of an archive whose
+	// metadata lies further in.
 	maxUnpacked = 64 << 20
-	// maxUnpackedBzip2 is the same for bzip2, which takes about six times as
+	// maxUnpackedBzip2 is this limit for bzip2, which takes about six times as
 	// long as gzip.
 	maxUnpackedBzip2 = 8 << 20
 	// maxMetadata bounds a metadata file held in memory.
 	maxMetadata = 4 << 20
-	// maxZipDirectory bounds what is read of a zip file, its directory and the
-	// metadata together: enough for some 80 000 entries.
+	// maxZipDirectory bounds the bytes read of a zip file, for its directory
+	// and its metadata. It suffices for some 80,000 entries.
 	maxZipDirectory = 8 << 20
-	// maxEntries bounds the entries of an archive that are looked at.
+	// maxEntries bounds the number of entries that a search visits in an
+	// archive.
 	maxEntries = 200_000
 )
 
 // bom is the byte order mark that some editors put before UTF-8.
 var bom = []byte("\ufeff")
 
-var errLimit = errors.New("packagefile: more data than a package's metadata should take")
+var errLimit = errors.New("packagefile: the package's metadata is larger than the limit")
 
 // readBounded reads all of r, up to maxMetadata.
 func readBounded(r io.Reader) ([]byte, error) {
@@ -57,10 +58,10 @@ func readAll(r io.ReaderAt, size int64) ([]byte, bool) {
 	return b, err == nil
 }
 
-// findInTar returns the file of a tar archive that matches the pattern of
-// path.Match. What lies between isn't read.
+// findInTar returns the file in a tar archive that matches a pattern of
+// path.Match. It skips the content of other files.
 func findInTar(r io.ReaderAt, size int64, pattern string) ([]byte, bool) {
-	const end = 512 // of zeros, twice
+	const end = 512 // the archive must end in zeros
 	if size < end || strings.Trim(tail(r, size, end), "\x00") != "" {
 		return nil, false // cut off
 	}
@@ -91,9 +92,9 @@ func findInTarBz2(r io.ReaderAt, size int64, pattern string) ([]byte, bool) {
 	return found[0], found[0] != nil
 }
 
-// scanTarGz is scanTar on a gzipped archive: near its front, and unless what is
-// found there is enough, further in. A small archive is read to its end: one that
-// is cut off or damaged holds nothing.
+// scanTarGz is scanTar for a gzipped archive. It searches near the front first,
+// and then further in unless enough returns true. It reads a small archive to
+// its end, and finds nothing in one that is cut off or damaged.
 func scanTarGz(r io.ReaderAt, size int64, enough func(found [][]byte) bool, patterns ...string) (found [][]byte) {
 	none := make([][]byte, len(patterns))
 	if size <= nearFront {
@@ -106,7 +107,7 @@ func scanTarGz(r io.ReaderAt, size int64, enough func(found [][]byte) bool, patt
 		if err == nil {
 			_, err = io.Copy(io.Discard, unpacked)
 		}
-		if err != nil && unpacked.N > 0 && !errors.Is(err, gzip.ErrHeader) { // which is padding behind the archive
+		if err != nil && unpacked.N > 0 && !errors.Is(err, gzip.ErrHeader) { // ErrHeader means padding behind the archive
 			return none
 		}
 		return found
@@ -124,10 +125,12 @@ func scanTarGz(r io.ReaderAt, size int64, enough func(found [][]byte) bool, patt
 	return found
 }
 
-// scanTar goes through a tar archive once and returns, for each pattern, the file
-// that matches it, or nil. With all it goes to the end, the error tells whether the
-// archive is whole, and a pattern that several files match finds nothing: which of
-// them counts is not certain. Without, the first counts. The caller bounds r.
+// scanTar reads a tar archive once. It returns, for each pattern, the matching
+// file or nil. The caller bounds r.
+//
+// With all, scanTar reads to the end, and the error tells whether the archive
+// is whole. A pattern that matches several files then finds none, because it
+// isn't certain which one counts. Without all, the first match counts.
 func scanTar(r io.Reader, all bool, patterns ...string) (found [][]byte, err error) {
 	found = make([][]byte, len(patterns))
 	matches := make([]int, len(patterns))
@@ -144,7 +147,7 @@ func scanTar(r io.Reader, all bool, patterns ...string) (found [][]byte, err err
 		if h.Typeflag != tar.TypeReg {
 			continue
 		}
-		name := strings.TrimPrefix(path.Clean("/"+h.Name), "/") // where tools unpack it
+		name := strings.TrimPrefix(path.Clean("/"+h.Name), "/") // the path to which tools unpack it
 		for i, pattern := range patterns {
 			if ok, _ := path.Match(pattern, name); !ok {
 				continue
@@ -167,7 +170,7 @@ func scanTar(r io.Reader, all bool, patterns ...string) (found [][]byte, err err
 	return found, nil
 }
 
-// gunzip returns the unpacked content of b, bounded.
+// gunzip unpacks b, up to maxMetadata.
 func gunzip(b []byte) ([]byte, bool) {
 	z, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
@@ -177,9 +180,8 @@ func gunzip(b []byte) ([]byte, bool) {
 	return b, err == nil
 }
 
-// budget is a ReaderAt that fails when more than left bytes were asked for: it
-// bounds what archive/zip, which holds a whole directory in memory, can be
-// made to read.
+// budget is a ReaderAt that fails after left bytes were requested. It bounds
+// archive/zip, which holds a whole directory in memory.
 type budget struct {
 	r    io.ReaderAt
 	left int64

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// inNode is where an npm package's metadata lies: in the archive's first folder
-// ("package" when npm made it).
+// inNode matches the path of an npm package's metadata, in the archive's first
+// folder. npm calls that folder "package".
 const inNode = "*/package.json"
 
 // readNode reads package.json of an npm package.
@@ -28,12 +28,13 @@ var (
 		`(?:-` + nodeID + `(?:\.` + nodeID + `)*)?(?:\+[0-9A-Za-z.-]+)?$`)
 )
 
-// nodeID is an identifier of a pre-release. npm publish drops the zeros before a number.
+// nodeID matches an identifier of a pre-release without leading zeros, which npm
+// publish would drop.
 const nodeID = `(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)`
 
-// nodeInfo reads package.json as npm does: a byte order mark is skipped, keys count
-// by case, and of a key that occurs twice the last counts. A name or version that
-// npm pack and npm publish spell differently, such as v1.0.0, is refused.
+// nodeInfo reads package.json as npm does: it skips a byte order mark, keys are
+// case-sensitive, and the last of equal keys counts. It refuses a name or
+// version that npm pack and npm publish spell differently, such as v1.0.0.
 func nodeInfo(b []byte) (Info, bool) {
 	var p map[string]json.RawMessage
 	if json.Unmarshal(bytes.TrimPrefix(b, bom), &p) != nil {

@@ -1,29 +1,31 @@
-// Package packagefile reads what a package file says of itself: its type,
-// name, version, architecture and dependencies, as far as the standard library
-// can read the format, and otherwise from the file's name.
+// Package packagefile reads the identity and metadata of a package file: its
+// type, name, version, architecture and dependencies. It reads the content as
+// far as the standard library can read the format, and otherwise the file's
+// name.
 //
-// Every reader takes an io.ReaderAt and reads a few MiB of it and unpacks as much,
-// or 64 MiB of an archive whose metadata isn't near its front, whatever the size of
-// the file or of what it unpacks to: see the limits in limits.go. Memory holds the
-// metadata alone. Nothing is extracted to disk.
+// Every reader takes an io.ReaderAt. It reads and unpacks a few MiB, or up to
+// 64 MiB of an archive whose metadata lies far from its front. These limits, in
+// limits.go, hold for files of any size. The package holds only metadata in
+// memory and extracts nothing to disk.
 //
-// A manifest is read as the format's own tool reads it. What that tool refuses, and
-// what its readers disagree about, is not read: the name and version then come from
-// the file's name, and [Info] says so. So does an archive that is visibly cut off.
-// Real packages in testdata/real, with what their tools print of them, hold the
-// readers to this.
+// The package reads a manifest as the format's own tool does. It refuses a
+// manifest that this tool refuses, or that the tool's versions read
+// differently. It also refuses an archive that is visibly cut off. Name and
+// version then come from the file's name, and [Info].FromContent is false.
+// Tests compare the readers with the output of the real tools for the packages
+// in testdata/real.
 //
-// What comes from where:
+// The readers use these sources:
 //
 //	deb      control file of control.tar or control.tar.gz, and with [Decompressors] of .xz and .zst; else name_version_arch.deb
 //	dsc      the file itself, signed or not
 //	rpm      the header
-//	gem      name, version, summary, licenses of metadata.gz, and the platform as RubyGems spells it in file names; dependencies are not read
+//	gem      name, version, summary, licenses of metadata.gz, and the platform as RubyGems spells it in file names; no dependencies
 //	python   METADATA of a wheel, PKG-INFO of an sdist (.tar.gz, .tar.bz2, .tar, .zip) or egg, an .egg-info itself; else the file name
 //	node     package/package.json
 //	java     META-INF/maven/*/*/pom.properties (and its pom.xml), or a .pom; without one, name and version from the file name and no group
 //	alpine   .PKGINFO
-//	helm     name, version and description of Chart.yaml; dependencies are not read
+//	helm     name, version and description of Chart.yaml; no dependencies
 //	anyfile  name-version.ext, nothing else
 package packagefile
 
@@ -51,16 +53,16 @@ const (
 )
 
 var (
-	// ErrAmbiguous is returned by Detect for a file that may be of several
-	// types, so that the caller must name one.
+	// ErrAmbiguous is the error of Detect for a file that may be of several
+	// types. The caller must name the type.
 	ErrAmbiguous = errors.New("packagefile: the file's type is ambiguous")
-	// ErrUnreadable is returned by Read when neither the content nor the file
-	// name tells what the package is.
+	// ErrUnreadable is the error of Read if neither the content nor the file
+	// name tells the name and version.
 	ErrUnreadable = errors.New("packagefile: neither the content nor the file name tells the package's name and version")
 )
 
-// Info is what a package says of itself. Fields that a type doesn't have, or
-// that the file doesn't tell, are empty.
+// Info is the identity and metadata of a package. A field is empty if the type
+// doesn't have it or the file doesn't tell it.
 type Info struct {
 	Type    string
 	Name    string // without Scope
@@ -68,21 +70,21 @@ type Info struct {
 	Release string // deb and dsc: the Debian revision; rpm: the release
 	Epoch   int
 
-	Architecture string // dsc: a list, separated by spaces; rpm: src or nosrc of a source package; gem: the platform, unless it is "ruby"
+	Architecture string // dsc: a list, separated by spaces; rpm: src or nosrc for a source package; gem: the platform, or "" for ruby
 	Scope        string // node: with its @
 	Group        string // java
 	Summary      string
 	Description  string
 	Licenses     []string
 	Dependencies []Dependency
-	SourceFiles  []SourceFile // dsc
+	SourceFiles  []SourceFile // only of a dsc
 
-	// FromContent tells that all of the identity was read in the package, where it
-	// is certain, and not in the file's name.
+	// FromContent is true if the whole identity was read from the content,
+	// where it is certain. It is false if the file's name told it.
 	FromContent bool
 
-	// Packed is the compression that hides the metadata, "xz" or "zstd", where
-	// there is no decompressor for it.
+	// Packed is "xz" or "zstd" if the metadata is compressed with it and no
+	// decompressor was given.
 	Packed string
 }
 
@@ -92,17 +94,17 @@ type Dependency struct {
 	Dependencies []string `json:"dependencies"`
 }
 
-// SourceFile is a file that a .dsc names.
+// SourceFile is a file that a .dsc lists.
 type SourceFile struct {
-	Name   string // a base name; others are refused
+	Name   string // a base name; readers refuse other names
 	Size   int64
 	MD5    string // hex
 	SHA256 string // hex; empty in old packages
 }
 
 // FileName returns the canonical file name of a deb, dsc, rpm, gem or node
-// package, which is how the server names it whatever it was called on upload,
-// and "" for the other types, which keep their names.
+// package. The server stores such a package under that name. FileName returns
+// "" for the other types, whose files keep their names.
 func (i Info) FileName() string {
 	if i.Name == "" || i.Version == "" {
 		return ""
@@ -131,22 +133,22 @@ func (i Info) FileName() string {
 	return ""
 }
 
-// KeepsName reports whether the server keeps the name of a file of the type, since
-// nothing in it tells a canonical one.
+// KeepsName reports whether the server keeps the file name of packages of this
+// type.
 func KeepsName(typ string) bool {
 	return Info{Name: "a", Version: "1", Type: typ}.FileName() == ""
 }
 
-// Detect tells the type of the package in r from its name and content. It
-// never guesses: where the extension is shared and the content doesn't decide,
-// the error is ErrAmbiguous and says to name the type.
+// Detect returns the type of the package in r, from its name and content. It
+// never guesses: if several types share the extension and the content doesn't
+// decide, it returns ErrAmbiguous. That error asks the caller to name the type.
 func Detect(name string, r io.ReaderAt, size int64) (string, error) {
 	info, err := detect(baseName(name), r, size)
 	return info.Type, err
 }
 
-// detect returns the type and, where it had to read them for that, the name,
-// version and the rest.
+// detect returns the type. It also returns the name, version and other metadata
+// if it had to read them to find the type.
 func detect(base string, r io.ReaderAt, size int64) (Info, error) {
 	lower := strings.ToLower(base)
 	ext := extension(lower)
@@ -178,7 +180,7 @@ func detect(base string, r io.ReaderAt, size int64) (Info, error) {
 	case ".tar.z", ".gz", ".bz2", ".z":
 		return Info{}, fmt.Errorf("%w: %s may be python or anyfile; name its type", ErrAmbiguous, base)
 	}
-	return Info{}, fmt.Errorf("%w: nothing in the name or content of %s tells; name its type, for example anyfile", ErrAmbiguous, base)
+	return Info{}, fmt.Errorf("%w: the name and content of %s show no known type; name its type, for example anyfile", ErrAmbiguous, base)
 }
 
 func detectAPK(base string, r io.ReaderAt) (Info, error) {
@@ -191,10 +193,11 @@ func detectAPK(base string, r io.ReaderAt) (Info, error) {
 	return Info{}, fmt.Errorf("%w: %s is neither an Alpine package (gzip) nor an Android one (zip); name its type", ErrAmbiguous, base)
 }
 
-// detectTarGz looks for the metadata of all the types that share the extension.
+// detectTarGz looks for the metadata of every type with this extension.
 func detectTarGz(base string, r io.ReaderAt, size int64) (Info, error) {
-	// What npm and helm pack ends in .tgz, what Python does in .tar.gz. Python's
-	// metadata may be the last in an archive that has others' before it.
+	// npm and helm write .tgz files, Python writes .tar.gz files. The metadata
+	// of Python may be the last in an archive that also holds metadata of the
+	// others.
 	found := scanTarGz(r, size, func(found [][]byte) bool {
 		return found[2] != nil || strings.HasSuffix(strings.ToLower(base), ".tgz") && (found[0] != nil || found[1] != nil)
 	}, inNode, inHelm, inSdist)
@@ -210,7 +213,7 @@ func detectTarGz(base string, r io.ReaderAt, size int64) (Info, error) {
 		}
 		info, ok := reader.parse(found[i])
 		if !ok {
-			info = Info{} // its type is certain, and nothing else
+			info = Info{} // only the type is certain
 		}
 		info.Type = reader.typ
 		infos, types = append(infos, info), append(types, reader.typ)
@@ -224,16 +227,18 @@ func detectTarGz(base string, r io.ReaderAt, size int64) (Info, error) {
 	return Info{}, fmt.Errorf("%w: %s has no name and version in a package.json, Chart.yaml or PKG-INFO within its first %d MiB; name its type (node, helm, python or anyfile)", ErrAmbiguous, base, maxUnpacked>>20)
 }
 
-// Read returns what the package in r, of the given type, says of itself. A type
-// of "" is detected as by Detect, with its error, but the file is read once.
-// Where the content can't be read, name and version come from the file's name
-// and FromContent is false; where that fails too, the error is ErrUnreadable.
-// Info has the type then too.
+// Read returns the identity and metadata of the package in r. If typ is "",
+// Read detects the type as Detect does, with its errors, but reads the file
+// only once.
+//
+// If the content can't be read, name and version come from the file's name and
+// FromContent is false. If that fails too, the error is ErrUnreadable, and Info
+// holds the type.
 func Read(name, typ string, r io.ReaderAt, size int64) (Info, error) {
 	return Decompressors(nil).Read(name, typ, r, size)
 }
 
-// Read is the function of that name, with decompressors.
+// Read is like the function Read, but can also read what d decompresses.
 func (d Decompressors) Read(name, typ string, r io.ReaderAt, size int64) (Info, error) {
 	base := baseName(name)
 	var info Info
@@ -292,7 +297,7 @@ func (d Decompressors) readContent(base, typ string, r io.ReaderAt, size int64) 
 	return info, ok, err
 }
 
-// validPart refuses names and versions that couldn't be part of a file name.
+// validPart reports whether a name or version could be part of a file name.
 func validPart(s string) bool {
 	return s != "" && len(s) <= 255 && s != "." && s != ".." && !strings.ContainsFunc(s, func(r rune) bool {
 		return r == '/' || r == '\\' || unicode.IsControl(r)
@@ -306,8 +311,8 @@ func baseName(name string) string {
 	return name
 }
 
-// extension returns the lower-case extension of a lower-case name, with the
-// ".tar" of a compressed archive.
+// extension returns the extension of a lower-case name. That of a compressed
+// tar archive includes ".tar".
 func extension(lower string) string {
 	ext := path.Ext(lower)
 	switch ext {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// inSdist is where the metadata of a source archive lies: in its own folder.
+// inSdist matches the path of a source archive's metadata, in its own folder.
 const inSdist = "*/PKG-INFO"
 
 // readPython reads the core metadata of a wheel, sdist or egg.
@@ -36,8 +36,8 @@ func readPython(base string, r io.ReaderAt, size int64) (Info, bool) {
 	return pythonInfo(b)
 }
 
-// readWheel reads the METADATA of a wheel's only .dist-info folder. As pip does, it
-// refuses a folder of another name than the metadata's.
+// readWheel reads the METADATA of a wheel's only .dist-info folder. It refuses
+// a folder whose name differs from the metadata's, as pip does.
 func readWheel(r io.ReaderAt, size int64) (Info, bool) {
 	name, b, ok := findInZip(r, size, "*.dist-info/METADATA")
 	if !ok {
@@ -54,7 +54,7 @@ var (
 	pythonVersion = regexp.MustCompile(`^[0-9A-Za-z.!+_-]+$`)
 )
 
-// pythonCanonical spells a name as PEP 503 does, to compare it.
+// pythonCanonical returns a name in the spelling of PEP 503, for comparison.
 func pythonCanonical(name string) string {
 	return strings.ToLower(pythonDashes.ReplaceAllString(name, "-"))
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// The tags of an RPM header that are read, and the limits of a header. Only
-// the index is held in memory; values are read where they lie.
+// The tags of an RPM header that the reader uses, and its limits. The reader
+// holds only the index in memory, and reads values from the file.
 const (
 	rpmName           = 1000
 	rpmVersion        = 1001
@@ -30,8 +30,8 @@ const (
 	rpmNoPatch        = 1052
 	rpmSourcePackage  = 1106
 
-	rpmSignedSHA256 = 273  // of the header, in hex
-	rpmSignedSize   = 1000 // of header and payload
+	rpmSignedSHA256 = 273  // checksum of the header, in hex
+	rpmSignedSize   = 1000 // size of header and payload
 
 	rpmLeadSize   = 96
 	rpmMaxIndex   = 1 << 16
@@ -43,10 +43,10 @@ const (
 
 type rpmHeader struct {
 	r     io.ReaderAt
-	start int64 // where the header begins
-	store int64 // where values begin
-	size  int64 // the store's length
-	end   int64 // where the header ends
+	start int64 // offset of the header
+	store int64 // offset of the values
+	size  int64 // length of the values
+	end   int64 // offset of the header's end
 	index map[uint32]rpmEntry
 }
 
@@ -55,8 +55,8 @@ type rpmEntry struct {
 	twice               bool // the index has the tag more than once
 }
 
-// readRPM reads the header of an RPM package, source or binary: a lead, a
-// signature in the form of a header, padding to 8 bytes, and the header.
+// readRPM reads the header of an RPM package, source or binary. The file begins
+// with a lead, a signature in the form of a header, and padding to 8 bytes.
 func readRPM(r io.ReaderAt, total int64) (Info, bool) {
 	lead := head(r, 8)
 	if len(lead) < 8 || lead[:4] != "\xed\xab\xee\xdb" {
@@ -96,9 +96,10 @@ func readRPM(r io.ReaderAt, total int64) (Info, bool) {
 	return info, !slices.ContainsFunc(identity, func(s string) bool { return !rpmText.MatchString(s) })
 }
 
-// architecture returns what rpmbuild names the file by. A source package has the
-// architecture that it was built on; its file is named by src, or by nosrc if it leaves
-// out a source. lead tells what the file's first bytes say.
+// architecture returns the architecture in the file's name, as rpmbuild writes
+// it. The header of a source package holds the architecture of the machine that
+// built it. Its file name has src instead, or nosrc if the package leaves out a
+// source or patch. lead is true if the lead calls the file a source package.
 func (h *rpmHeader) architecture(lead bool) (string, bool) {
 	_, binary := h.index[rpmSourceRPM]
 	_, source := h.index[rpmSourcePackage]
@@ -106,7 +107,7 @@ func (h *rpmHeader) architecture(lead bool) (string, bool) {
 	_, noPatch := h.index[rpmNoPatch]
 	switch source = source || lead; {
 	case binary == source:
-		return "", false // it says both, or neither
+		return "", false // the header says both, or neither
 	case binary:
 		return h.only(rpmArch), true
 	case noSource || noPatch:
@@ -198,7 +199,7 @@ func (h *rpmHeader) text(tag uint32) string {
 	return ""
 }
 
-// only returns the value of a STRING that the header has once.
+// only returns the value of a STRING whose tag occurs once.
 func (h *rpmHeader) only(tag uint32) string {
 	if e := h.index[tag]; e.kind != 6 || e.twice {
 		return ""
@@ -206,7 +207,8 @@ func (h *rpmHeader) only(tag uint32) string {
 	return h.text(tag)
 }
 
-// intact reports whether the header has the SHA-256 that its signature gives, if any.
+// intact reports whether the header has the SHA-256 in its signature. It
+// returns true if the signature has none.
 func (h *rpmHeader) intact(signature *rpmHeader) bool {
 	want := signature.text(rpmSignedSHA256)
 	if want == "" {
@@ -233,7 +235,7 @@ func (h *rpmHeader) ints(tag uint32) []uint32 {
 	return out
 }
 
-// requires spells the Requires as rpm does: name, operator, version.
+// requires returns the Requires as rpm prints them: name, operator, version.
 func (h *rpmHeader) requires() []string {
 	names, flags, versions := h.texts(rpmRequireName, rpmMaxStrings), h.ints(rpmRequireFlags), h.texts(rpmRequireVersion, rpmMaxStrings)
 	var out []string

@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// yamlNode is a value of a YAML document: a mapping, a sequence, a scalar, an alias,
-// or a flow collection, which is skipped.
+// yamlNode is a value of a YAML document: a mapping, a sequence, a scalar, an
+// alias or a flow collection. The parser skips the content of flow collections.
 type yamlNode struct {
 	kind  yamlKind
-	tag   string // as it is written, with its !
-	named bool   // it has a tag or an anchor
+	tag   string // as in the document, with its !
+	named bool   // the value has a tag or an anchor
 	plain bool   // a scalar without quotes
 	value string // of a scalar
 	keys  map[string]*yamlNode
@@ -35,9 +35,9 @@ const (
 	maxYAMLLines = 200_000
 )
 
-// parseYAML reads the first document of b. It knows the block style that RubyGems
-// writes and people write by hand, with every kind of scalar. It refuses whatever
-// it doesn't know, and whatever readers of YAML disagree about: ok is false then.
+// parseYAML reads the first document of b. It knows the block style, which
+// RubyGems and people write, with every kind of scalar. For anything else, and
+// for text that YAML readers read differently, it returns ok as false.
 func parseYAML(b []byte) (doc *yamlNode, ok bool) {
 	text := string(bytes.TrimPrefix(b, bom))
 	text = strings.ReplaceAll(text, "\r\n", "\n")
@@ -58,12 +58,12 @@ func parseYAML(b []byte) (doc *yamlNode, ok bool) {
 	return p.document(), true
 }
 
-// errYAML is what the parser panics with at what it doesn't understand.
+// errYAML is the value with which the parser panics to refuse a document.
 var errYAML = new(int)
 
 type yamlParser struct {
 	lines        []string
-	n            int // the line that is read next
+	n            int // the number of the current line
 	anchors      map[string]bool
 	nodes, depth int
 }
@@ -99,12 +99,13 @@ func (p *yamlParser) document() *yamlNode {
 	return doc
 }
 
-// peek returns the next line that is neither empty nor a comment, and makes it p.n.
+// peek moves p.n to the next line that is neither empty nor a comment, and
+// returns that line.
 func (p *yamlParser) peek() (string, bool) {
 	for ; p.n < len(p.lines); p.n++ {
 		if text := strings.TrimLeft(p.lines[p.n], " "); text != "" && text[0] != '#' {
 			if text[0] == '\t' {
-				p.refuse() // a tab indents nothing
+				p.refuse() // YAML forbids tabs as indentation
 			}
 			return strings.TrimRight(p.lines[p.n], " \t"), true
 		}
@@ -121,9 +122,11 @@ func (p *yamlParser) node(kind yamlKind) *yamlNode {
 	return &yamlNode{kind: kind}
 }
 
-// value reads a value whose first text is what is left of line p.n, or that lies
-// on the lines below. It ends behind the value. parent is the indent of the
-// collection around it; inMapping allows a sequence at just that indent.
+// value reads a value. text is the rest of line p.n; if it is empty, the value
+// is on the lines below. value moves p.n behind the value.
+//
+// parent is the indent of the collection around the value. inMapping allows a
+// sequence at just that indent.
 func (p *yamlParser) value(text string, parent int, inMapping bool) *yamlNode {
 	if p.depth++; p.depth > maxYAMLDepth {
 		p.refuse()
@@ -132,7 +135,7 @@ func (p *yamlParser) value(text string, parent int, inMapping bool) *yamlNode {
 	tag, anchor, text := p.properties(text)
 	node := p.untagged(strings.TrimRight(text, " \t"), parent, inMapping)
 	if tag == "" && anchor == "" {
-		return node // whose own may lie on a line below
+		return node // a line below may hold a tag or an anchor of its own
 	}
 	if node.kind == yamlAlias || node.named || tag == "!!str" && node.kind != yamlScalar {
 		p.refuse()
@@ -141,7 +144,8 @@ func (p *yamlParser) value(text string, parent int, inMapping bool) *yamlNode {
 	return node
 }
 
-// properties cuts the tag and the anchor, each once, off the front of a value.
+// properties cuts a tag and an anchor off the front of a value. It refuses two
+// of the same kind.
 func (p *yamlParser) properties(text string) (tag, anchor, rest string) {
 	for text != "" && (text[0] == '!' || text[0] == '&') {
 		word, rest, _ := strings.Cut(text, " ")
@@ -188,7 +192,7 @@ func (p *yamlParser) untagged(text string, parent int, inMapping bool) *yamlNode
 	return p.plain(text, parent)
 }
 
-// ended ends line p.n behind a value that delimits itself.
+// ended moves behind line p.n. It refuses a rest that is not a comment.
 func (p *yamlParser) ended(rest string) {
 	if text := strings.TrimLeft(rest, " \t"); text != "" && (text[0] != '#' || text == rest) {
 		p.refuse()
@@ -196,7 +200,8 @@ func (p *yamlParser) ended(rest string) {
 	p.n++
 }
 
-// below reads the value on the lines that follow: nothing, if they belong elsewhere.
+// below reads the value on the following lines. It returns a null scalar if
+// those lines belong to another value.
 func (p *yamlParser) below(parent int, inMapping bool) *yamlNode {
 	line, ok := p.peek()
 	indent := indentOf(line)
@@ -227,7 +232,7 @@ func (p *yamlParser) sequence(indent int) *yamlNode {
 		if indentOf(line) > indent {
 			p.refuse()
 		}
-		// What follows the dash is a block of its own, at its own indent.
+		// The value behind the dash is a block with its own indent.
 		rest := line[indent+1:]
 		text := strings.TrimLeft(rest, " ")
 		_, _, isKey := p.key(text)
@@ -260,7 +265,8 @@ func (p *yamlParser) mapping(indent int) *yamlNode {
 	}
 }
 
-// key splits "key: value". A key with a tag, an anchor or a line break is refused.
+// key splits "key: value". It refuses a key with a tag, an anchor or a line
+// break.
 func (p *yamlParser) key(text string) (key, rest string, ok bool) {
 	if text == "" || isItem(text) {
 		return "", "", false
@@ -297,7 +303,8 @@ func (n *yamlNode) get(key string) *yamlNode {
 	return n.keys[key]
 }
 
-// text returns a scalar without the line break at its end, or "".
+// text returns a scalar without the line break at its end, or "" for another
+// value.
 func (n *yamlNode) text() string {
 	if n == nil || n.kind != yamlScalar || n.null() {
 		return ""
@@ -309,15 +316,15 @@ func (n *yamlNode) null() bool {
 	return n.plain && (n.value == "" || n.value == "~" || strings.EqualFold(n.value, "null"))
 }
 
-// notText matches plain scalars that a reader of YAML may take for something
-// other than text: a number, a date, a truth value, a symbol.
+// notText matches plain scalars that a YAML reader may not take for text:
+// numbers, dates, truth values, symbols.
 var notText = regexp.MustCompile(`^(?i:|~|=|null|true|false|yes|no|on|off|y|n|:.*|` +
 	`[-+]?(?:[0-9][0-9_,]*)?\.?[0-9_]*(?:e[-+]?[0-9]+)?|[-+]?0[box][0-9a-f_]*|[-+]?\.(?:inf|nan)|` +
 	`[-+]?[0-9][0-9_]*(?::[0-9]+)+(?:\.[0-9_]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[t ].*)?)$`)
 
 var wholeNumber = regexp.MustCompile(`^(?:0|[1-9][0-9]{0,15})$`)
 
-// str returns a scalar that every reader takes for just this text.
+// str returns a scalar that every YAML reader takes for this text.
 func (n *yamlNode) str() (string, bool) {
 	if n == nil || n.kind != yamlScalar || (n.tag != "" && n.tag != "!" && n.tag != "!!str") {
 		return "", false
@@ -328,7 +335,8 @@ func (n *yamlNode) str() (string, bool) {
 	return n.value, n.value != ""
 }
 
-// version is str, or a number that every reader writes alike.
+// version is str, but also takes a whole number that every YAML reader prints
+// alike.
 func (n *yamlNode) version() (string, bool) {
 	if n != nil && n.kind == yamlScalar && n.plain && n.tag == "" && wholeNumber.MatchString(n.value) {
 		return n.value, true

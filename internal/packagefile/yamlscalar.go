@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// closing returns where the quoted scalar ends whose inside text begins with, or -1
-// if that is not in text.
+// closing returns the index in text of the quote that ends a scalar, or -1.
+// text begins behind the opening quote.
 func closing(quote byte, text string) int {
 	for i := 0; i < len(text); i++ {
 		switch {
@@ -23,8 +23,8 @@ func closing(quote byte, text string) int {
 	return -1
 }
 
-// quoted reads a quoted scalar, with its further lines, and returns what follows it
-// on line p.n. One line break is a space, further ones stay.
+// quoted reads a quoted scalar, which may span lines, and returns the rest of
+// its last line. A single line break becomes a space, and further ones stay.
 func (p *yamlParser) quoted(text string, parent int) (value, rest string) {
 	quote := text[0]
 	var inside strings.Builder
@@ -63,7 +63,7 @@ func oddBackslashes(text string) bool {
 	return (len(text)-len(strings.TrimRight(text, `\`)))%2 == 1
 }
 
-// unquote returns what a quoted scalar's inside spells.
+// unquote returns the value of the text between quotes.
 func unquote(quote byte, text string) (string, bool) {
 	if quote == '\'' {
 		return strings.ReplaceAll(text, "''", "'"), true
@@ -104,8 +104,8 @@ var yamlEscapes = map[byte]string{
 	' ': " ", '"': `"`, '/': "/", '\\': `\`, 'N': "\u0085", '_': "\u00a0", 'L': "\u2028", 'P': "\u2029",
 }
 
-// plainLine returns a line of an unquoted scalar without the comment behind it. What
-// would be a key is refused.
+// plainLine returns a line of an unquoted scalar without its comment. It
+// refuses a line that could be a key.
 func (p *yamlParser) plainLine(text string) (line string, comment bool) {
 	if i := strings.Index(strings.ReplaceAll(text, "\t#", " #"), " #"); i >= 0 {
 		text, comment = text[:i], true
@@ -117,7 +117,7 @@ func (p *yamlParser) plainLine(text string) (line string, comment bool) {
 	return line, comment
 }
 
-// plain reads an unquoted scalar with its further lines.
+// plain reads an unquoted scalar, which may span lines.
 func (p *yamlParser) plain(text string, parent int) *yamlNode {
 	if strings.ContainsRune(",[]{}#&*!|>'\"%@`", rune(text[0])) || isItem(text) || text == "?" || strings.HasPrefix(text, "? ") {
 		p.refuse()
@@ -158,8 +158,8 @@ func (p *yamlParser) plain(text string, parent int) *yamlNode {
 
 var blockHeader = regexp.MustCompile(`^[|>](?:[+-]?([1-9])?|([1-9])[+-])(?:[ \t]+#.*)?$`)
 
-// block reads a literal or folded scalar. Its value ends in a line break unless the
-// header has a dash, which strips it.
+// block reads a literal or folded scalar. Its value ends in a line break unless
+// the header has a dash.
 func (p *yamlParser) block(header string, parent int) *yamlNode {
 	m := blockHeader.FindStringSubmatch(header)
 	if m == nil {
@@ -198,8 +198,8 @@ func (p *yamlParser) block(header string, parent int) *yamlNode {
 	return node
 }
 
-// foldLines joins the lines of a folded scalar: one break between two lines that
-// aren't indented further is a space.
+// foldLines joins the lines of a folded scalar. A single break between two
+// lines becomes a space, unless one of them is indented further.
 func foldLines(lines []string) string {
 	var out strings.Builder
 	deeper := func(line string) bool { return line != "" && (line[0] == ' ' || line[0] == '\t') }
@@ -217,7 +217,7 @@ func foldLines(lines []string) string {
 	return strings.TrimRight(out.String(), "\n")
 }
 
-// flow goes past a flow collection, which may span lines.
+// flow skips a flow collection, which may span lines.
 func (p *yamlParser) flow(text string, parent int) *yamlNode {
 	f := yamlFlow{before: '['}
 	for {
@@ -242,15 +242,15 @@ func (p *yamlParser) flow(text string, parent int) *yamlNode {
 	}
 }
 
-// yamlFlow is how far into a flow collection a parser is.
+// yamlFlow is the state of the parser inside a flow collection.
 type yamlFlow struct {
-	open   []byte // the brackets that are still to be closed
-	before byte   // the last character that is no space
+	open   []byte // the closing brackets that must still come
+	before byte   // the last character that is not a space
 	failed bool
 }
 
-// line goes through a line. It stops at a quoted text, which it returns as rest, and
-// behind the collection.
+// line reads one line. It stops at a quoted text, which it returns as rest, and
+// at the end of the collection.
 func (f *yamlFlow) line(text string) (rest string, quote bool) {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
@@ -266,7 +266,7 @@ func (f *yamlFlow) line(text string) (rest string, quote bool) {
 				return text[i:], true
 			}
 		case '[', '{':
-			f.open = append(f.open, c+2) // which closes it
+			f.open = append(f.open, c+2) // the closing bracket
 		case ']', '}':
 			last := len(f.open) - 1
 			if f.open[last] != c {
