@@ -425,6 +425,28 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// brokenBody is the body of an answer whose connection breaks.
+type brokenBody struct{}
+
+func (brokenBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (brokenBody) Close() error             { return nil }
+
+// net/http fills in the request of an answer; a RoundTripper of the caller's may not.
+//
+// Guarantee A3.
+func TestClient_TakesAnswersThatDontNameTheirRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for status, want := range map[int]string{200: "unexpected EOF", 401: "packagecloud.io/api_token"} {
+			client := serveRoundTrip(t, func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: status, Body: brokenBody{}}, nil
+			})
+			if err := client.Check(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%d: the error is %v; want %q in it", status, err, want)
+			}
+		}
+	})
+}
+
 // serveRoundTrip makes a client with the timing of every client, whose requests
 // f answers.
 func serveRoundTrip(t *testing.T, f roundTrip) *packagecloud.Client {

@@ -54,6 +54,7 @@ func (o *outgoing) deliver(next http.RoundTripper, tok tokensource.Token) (*Answ
 	if resp.Header == nil {
 		resp.Header = http.Header{}
 	}
+	resp.Request = req // not every RoundTripper sets it
 	return &Answer{Response: resp, Replayed: t.wasReplayed(resp), Attempt: o.attempt, Secrets: o.secrets}, nil
 }
 
