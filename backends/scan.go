@@ -7,8 +7,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/packagecloud-go/sdk/backends/internal/payload"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 // element is one element of a chain with the places of its parts, as byte
@@ -43,7 +43,7 @@ func scan(text string) ([]element, error) {
 	if text == "" {
 		return nil, tokensource.NewError(errorSource, tokensource.ErrInvalid, "the spec is empty; expected scheme:name, such as env:PACKAGECLOUD_TOKEN", nil)
 	}
-	if payload.HoldsToken(text) {
+	if sourcekit.HoldsToken(text) {
 		return nil, tokensource.NewError(errorSource, tokensource.ErrInvalid,
 			"the spec looks like a token, or holds one; it says where the token is, such as env:PACKAGECLOUD_TOKEN. If it was logged, replace the token", nil)
 	}

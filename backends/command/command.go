@@ -27,14 +27,15 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/packagecloud-go/sdk/backends"
-	"github.com/packagecloud-go/sdk/backends/internal/payload"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 const defaultTimeout = 30 * time.Second
@@ -78,7 +79,7 @@ func New(argv []string, options Options) (*Source, error) {
 	switch {
 	case len(argv) == 0 || strings.TrimSpace(argv[0]) == "":
 		return fail("the command is empty; pass a program and its arguments")
-	case slices.ContainsFunc(argv, payload.HoldsToken), payload.HoldsToken(options.Field):
+	case slices.ContainsFunc(argv, sourcekit.HoldsToken), sourcekit.HoldsToken(options.Field):
 		return fail("the command holds what looks like a token; pass the command that prints it")
 	case slices.ContainsFunc(argv, func(s string) bool { return strings.ContainsRune(s, 0) }):
 		return fail("an argument can't hold a zero byte")
@@ -124,7 +125,11 @@ func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 	if err != nil {
 		return tokensource.Token{}, err
 	}
-	return payload.Token(output, s.options.Field, tokensource.Metadata{Origin: s.String()})
+	secret, err := sourcekit.Field(s.options.Field).Read(output)
+	if e, ok := errors.AsType[*tokensource.Error](err); ok {
+		return tokensource.Token{}, s.errorf(e.Kind, e, "%s", e.Message)
+	}
+	return tokensource.NewToken(secret, tokensource.Metadata{Origin: s.String()})
 }
 
 // String spells the source as package backends reads it, except that Env has no

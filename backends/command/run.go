@@ -14,8 +14,8 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/packagecloud-go/sdk/backends/internal/payload"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 const (
@@ -97,7 +97,7 @@ func (s *Source) said(stderr, stdout []byte) string {
 	}
 	words := strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
 	for i, word := range words {
-		if payload.HoldsToken(word) {
+		if sourcekit.HoldsToken(word) {
 			words[i] = "[redacted]"
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/packagecloud-go/sdk/backends"
-	"github.com/packagecloud-go/sdk/backends/internal/payload"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 const scheme = "env"
@@ -92,7 +92,7 @@ func spell(name string) string {
 func flaw(name string) string {
 	odd := strings.IndexFunc(name, isOdd)
 	switch {
-	case payload.HoldsToken(name):
+	case sourcekit.HoldsToken(name):
 		return "the name looks like a token; pass the name of the variable that holds it"
 	case name == "":
 		return "the name of a variable is empty"

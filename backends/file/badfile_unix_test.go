@@ -75,7 +75,7 @@ var badFiles = []struct {
 	{"device without an end", func(t *testing.T, path string) { must(t, os.Symlink("/dev/zero", path)) }, tokensource.ErrInvalid, "is a device; put the token in a regular file", ""},
 	{"empty device", func(t *testing.T, path string) { must(t, os.Symlink("/dev/null", path)) }, tokensource.ErrInvalid, "is a device; put the token", ""},
 	{"empty", makeFile(""), tokensource.ErrInvalid, "the file is empty; write", ""},
-	{"newline only", makeFile("\n"), tokensource.ErrInvalid, "the token is empty; store", "it is empty; expected a JSON object"},
+	{"newline only", makeFile("\n"), tokensource.ErrInvalid, "the token is empty; store", "the value is empty; expected a JSON object"},
 	{"too large", makeFile(strings.Repeat(first, 1<<15)), tokensource.ErrInvalid, "larger than 1 MiB; is it the right one?", ""},
 	{"large and sparse", func(t *testing.T, path string) {
 		must(t, os.WriteFile(path, []byte(first), 0o600))

@@ -1,12 +1,16 @@
 package file
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
-	"github.com/packagecloud-go/sdk/backends/internal/payload"
+	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 const (
@@ -19,26 +23,30 @@ const (
 // its end, or "" if it holds none. The CLI's version 0.2.14 writes the URL itself
 // where the key "url" belongs.
 func cliURL(data []byte) (string, error) {
-	object, err := payload.Object(data)
-	if err != nil {
-		return "", fmt.Errorf("%w; write %s to it", err, cliForm)
+	token, address := sourcekit.Field(cliField), sourcekit.Field(cliURLField)
+	if _, err := token.Write(data, ""); err != nil {
+		return "", fmt.Errorf("%s; write %s to it", message(err), cliForm)
 	}
-	if object.Has(cliURLField) {
-		if object.IsNull(cliURLField) {
-			return "", nil
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(data, &object); err != nil {
+		return "", errors.New("the value is not a JSON object; write " + cliForm + " to it")
+	}
+	if raw, ok := object[cliURLField]; ok {
+		if _, err := address.Write(data, ""); err != nil || string(raw) == "null" {
+			return "", err // It may be there twice.
 		}
-		text, err := object.Text(cliURLField)
+		text, err := address.Read(data)
 		if err != nil || text == "" {
 			return "", err
 		}
 		return baseURL(text)
 	}
 	found := ""
-	for _, m := range object {
-		if !isHTTP(m.Key) {
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if !isHTTP(key) {
 			continue
 		}
-		base, err := baseURL(m.Key)
+		base, err := baseURL(key)
 		if err != nil {
 			return "", err
 		}
@@ -69,4 +77,12 @@ func baseURL(text string) (string, error) {
 		return "", errors.New("its URL has a query or a fragment; expected one such as https://packagecloud.io")
 	}
 	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// message is the text of an error without its kind.
+func message(err error) string {
+	if e, ok := errors.AsType[*tokensource.Error](err); ok {
+		return e.Message
+	}
+	return err.Error()
 }

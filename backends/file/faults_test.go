@@ -12,6 +12,7 @@ import (
 
 	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
@@ -79,7 +80,7 @@ func (f *faultStage) own() tokensourcetest.Faults {
 }
 
 // opening returns a source with another way to open its file.
-func (f *faultStage) opening(t *testing.T, open func(path string) (*os.File, error)) *Source {
+func (f *faultStage) opening(t *testing.T, open func(path string) (*os.File, fs.FileInfo, error)) *Source {
 	t.Helper()
 	source := newFile(t, f.path, f.options)
 	source.open = open
@@ -93,11 +94,11 @@ func (f *faultStage) failing(later bool, err error, says string) func(*testing.T
 		var fails atomic.Bool
 		fails.Store(!later)
 		scene := tokensourcetest.Scene{
-			Source: f.opening(t, func(path string) (*os.File, error) {
+			Source: f.opening(t, func(path string) (*os.File, fs.FileInfo, error) {
 				if fails.Load() {
-					return nil, &fs.PathError{Op: "open " + canary, Path: path, Err: err}
+					return nil, nil, &fs.PathError{Op: "open " + canary, Path: path, Err: err}
 				}
-				return openFile(path)
+				return sourcekit.OpenFile(path)
 			}),
 			Heal: func(*testing.T) { fails.Store(false) },
 			Says: says, Canaries: []string{canary},
@@ -116,10 +117,10 @@ func (f *faultStage) stalled(t *testing.T, secret string) []tokensourcetest.Scen
 	arrived, free := sync.OnceFunc(func() { close(waiting) }), sync.OnceFunc(func() { close(release) })
 	t.Cleanup(free)
 	return []tokensourcetest.Scene{{
-		Source: f.opening(t, func(path string) (*os.File, error) {
+		Source: f.opening(t, func(path string) (*os.File, fs.FileInfo, error) {
 			arrived()
 			<-release
-			return openFile(path)
+			return sourcekit.OpenFile(path)
 		}),
 		Waiting: waiting,
 		Heal:    func(*testing.T) { free() },
@@ -164,11 +165,11 @@ func (f *faultStage) unreadable(t *testing.T, secret string) []tokensourcetest.S
 	f.set(t, f.path, secret)
 	var healed atomic.Bool
 	return []tokensourcetest.Scene{{
-		Source: f.opening(t, func(path string) (*os.File, error) {
+		Source: f.opening(t, func(path string) (*os.File, fs.FileInfo, error) {
 			if healed.Load() {
-				return openFile(path)
+				return sourcekit.OpenFile(path)
 			}
-			return openFile(unreadable)
+			return sourcekit.OpenFile(unreadable)
 		}),
 		Says: "the file can't be read",
 		Heal: func(*testing.T) { healed.Store(true) },

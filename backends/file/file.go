@@ -38,8 +38,8 @@ import (
 	"sync"
 
 	"github.com/packagecloud-go/sdk/backends"
-	"github.com/packagecloud-go/sdk/backends/internal/payload"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 )
 
 // Names that begin so have the rest looked up below a directory that is known
@@ -74,7 +74,7 @@ type Source struct {
 	name    string // as spelled, see path
 	options Options
 	cli     bool
-	open    func(path string) (*os.File, error)
+	open    func(path string) (*os.File, fs.FileInfo, error)
 	reading chan struct{} // full while a read runs
 
 	mu       sync.Mutex
@@ -131,7 +131,7 @@ func Credential(name string, options Options) (*Source, error) {
 }
 
 func source(name string, options Options) *Source {
-	return &Source{name: name, options: options, open: openFile, reading: make(chan struct{}, 1)}
+	return &Source{name: name, options: options, open: sourcekit.OpenFile, reading: make(chan struct{}, 1)}
 }
 
 func newSource(name string, options Options) (*Source, error) {
@@ -141,7 +141,7 @@ func newSource(name string, options Options) (*Source, error) {
 	s := source(name, options)
 	credential, isCredential := strings.CutPrefix(name, credentialPrefix)
 	switch {
-	case payload.HoldsToken(name), payload.HoldsToken(options.Field):
+	case sourcekit.HoldsToken(name), sourcekit.HoldsToken(options.Field):
 		return fail("file", "the path or the field looks like a token; pass the path of the file that holds it")
 	case name == "":
 		return fail("file", "the path is empty")
@@ -195,10 +195,14 @@ func (s *Source) Token(ctx context.Context) (tokensource.Token, error) {
 		field = cliField
 		meta.BaseURL, err = cliURL(c.data)
 		if err != nil {
-			return tokensource.Token{}, s.errorf(tokensource.ErrInvalid, nil, "%s", err.Error())
+			return tokensource.Token{}, s.errorf(tokensource.ErrInvalid, nil, "%s", message(err))
 		}
 	}
-	tok, err := payload.Token(c.data, field, meta)
+	secret, err := sourcekit.Field(field).Read(c.data)
+	if err != nil {
+		return tokensource.Token{}, s.errorf(tokensource.ErrInvalid, nil, "%s", message(err))
+	}
+	tok, err := tokensource.NewToken(secret, meta)
 	if err != nil {
 		return tokensource.Token{}, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/packagecloud-go/sdk/backends"
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
@@ -154,8 +155,8 @@ func TestSource_RefusesUnusableContent(t *testing.T) {
 		{"JSON after white space", "", " \r\n\t{", `looks like a JSON object`},
 		{"too large", "", strings.Repeat("a", 1<<20+1), "larger than 1 MiB"},
 		{"too large JSON", "token", `{"token":"` + first + `"}` + strings.Repeat(" ", 1<<20), "larger than 1 MiB"},
-		{"empty JSON", "token", " \n", "it is empty"},
-		{"not JSON", "token", first, "it is not a JSON object; the fault is near byte"},
+		{"empty JSON", "token", " \n", "the value is empty"},
+		{"not JSON", "token", first, "the value is not a JSON object; the fault is near byte"},
 		{"array", "token", `["` + first + `"]`, "not a JSON object"},
 		{"string", "token", `"` + first + `"`, "not a JSON object"},
 		{"cut off", "token", `{"token":"` + first, "not a JSON object"},
@@ -244,36 +245,14 @@ func (m *mount) set(secret string) {
 	must(m.t, os.RemoveAll(filepath.Join(m.dir, old)))
 }
 
-func TestSource_FindsTheFileWhileItsDirectoryIsSwapped(t *testing.T) {
-	m := newMount(t)
-	m.set(first)
-	source := newFile(t, m.path, Options{})
-	// The directory goes away between the steps of the lookup: what the kubelet
-	// does at the worst moment.
-	opens := 0
-	source.open = func(path string) (*os.File, error) {
-		opens++
-		if opens == 1 {
-			stale := filepath.Join(m.dir, fmt.Sprintf("..version%d", m.version), "token")
-			m.set(second)
-			return openFile(stale)
-		}
-		return openFile(path)
-	}
-	assertToken(t, source, second)
-	if opens != 2 {
-		t.Errorf("the file was opened %d times, want 2", opens)
-	}
-}
-
 func TestSource_ReturnsWhenItsContextEndsThoughTheFileHangs(t *testing.T) {
 	source := newFile(t, write(t, first, 0o600), Options{})
 	release := make(chan struct{})
 	opening := make(chan struct{}, 8)
-	source.open = func(path string) (*os.File, error) {
+	source.open = func(path string) (*os.File, fs.FileInfo, error) {
 		opening <- struct{}{}
 		<-release
-		return openFile(path)
+		return sourcekit.OpenFile(path)
 	}
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)

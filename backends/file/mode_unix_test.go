@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/packagecloud-go/sdk/tokensource"
+	"github.com/packagecloud-go/sdk/tokensource/sourcekit"
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
@@ -54,13 +55,13 @@ func TestSource_ChecksTheFileThatIsOpen(t *testing.T) {
 	path := write(t, first, 0o600)
 	source := newFile(t, path, Options{RequirePrivate: true})
 	// After the file was opened, one with other rights takes its place.
-	source.open = func(path string) (*os.File, error) {
-		f, err := openFile(path)
+	source.open = func(path string) (*os.File, fs.FileInfo, error) {
+		f, info, err := sourcekit.OpenFile(path)
 		must(t, os.Rename(exposed, path))
-		return f, err
+		return f, info, err
 	}
 	assertToken(t, source, first)
-	source.open = openFile
+	source.open = sourcekit.OpenFile
 	assertError(t, source, tokensource.ErrInvalid, "mode 0644")
 }
 

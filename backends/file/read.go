@@ -6,21 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"syscall"
 
 	"github.com/packagecloud-go/sdk/tokensource"
 )
 
-const (
-	// maxSize is above any file that is a secret.
-	maxSize = 1 << 20
-
-	// openTries is how often a path is looked up. Kubernetes removes a secret's
-	// old directory right after pointing the symbolic link to the new one, and
-	// a lookup that was half way through finds nothing.
-	openTries = 5
-)
+// maxSize is above any file that is a secret.
+const maxSize = 1 << 20
 
 // content is a file as it was read.
 type content struct {
@@ -63,19 +55,15 @@ func (s *Source) ended(err error) error {
 }
 
 func (s *Source) readFile(path string) (content, error) {
-	f, err := s.openPath(path)
-	if err != nil {
-		return content{}, s.openError(path, err)
+	f, info, err := s.open(path)
+	switch {
+	case err != nil && info != nil:
+		return content{}, s.irregular(info)
+	case err != nil:
+		return content{}, s.openError(err)
 	}
 	defer f.Close()
 	// All checks are of the file that is open, which nobody can swap.
-	info, err := f.Stat()
-	if err != nil {
-		return content{}, s.errorf(tokensource.ErrUnavailable, err, "the file's status can't be had%s", reason(err))
-	}
-	if !info.Mode().IsRegular() {
-		return content{}, s.irregular(info)
-	}
 	if s.options.RequirePrivate && s.isOpen(info) {
 		return content{}, s.errorf(tokensource.ErrInvalid, nil,
 			"the file's mode %s lets group or others at it; chmod it to 600, and replace the token if others had access", mode(info))
@@ -100,25 +88,6 @@ func (s *Source) readFile(path string) (content, error) {
 	return content{data: data, info: info}, nil
 }
 
-func (s *Source) openPath(path string) (f *os.File, err error) {
-	for range openTries {
-		f, err = s.open(path)
-		if !errors.Is(err, fs.ErrNotExist) {
-			return f, err
-		}
-		if _, gone := os.Lstat(path); gone != nil {
-			return nil, err
-		}
-	}
-	return nil, err
-}
-
-// openFile opens without waiting for a FIFO's writer and without making a
-// terminal the process's own.
-func openFile(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|openFlags, 0)
-}
-
 // remedy says what the file needs.
 func (s *Source) remedy() string {
 	if s.cli {
@@ -127,7 +96,7 @@ func (s *Source) remedy() string {
 	return "write the token to it"
 }
 
-func (s *Source) openError(path string, err error) error {
+func (s *Source) openError(err error) error {
 	missing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 	switch {
 	case missing && s.slip() != "":
@@ -136,9 +105,6 @@ func (s *Source) openError(path string, err error) error {
 		return s.errorf(tokensource.ErrNotFound, err, "there is no such file; %s, or correct the path", s.remedy())
 	case errors.Is(err, fs.ErrPermission):
 		return s.errorf(tokensource.ErrDenied, err, "this process may not read the file; let its user, and nobody else, read it")
-	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return s.irregular(info) // a socket can't be opened
 	}
 	switch {
 	case errors.Is(err, syscall.ELOOP):

@@ -103,7 +103,7 @@ type member struct {
 func object(data []byte) ([]member, error) {
 	switch {
 	case len(bytes.TrimSpace(data)) == 0:
-		return nil, invalid("the value is empty, not a JSON object; store one in it")
+		return nil, invalid("the value is empty; expected a JSON object")
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
 		return nil, invalid("the value begins with a UTF-8 byte order mark; store it without one")
 	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")), data[0] == 0, len(data) > 1 && data[1] == 0:
