@@ -17,9 +17,11 @@ const (
 var (
 	// isName and isAccount are AWS's rules:
 	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
-	isName    = regexp.MustCompile(`^[0-9A-Za-z/_+=.@-]{1,512}$`).MatchString
+	// The part before ! is of a service of AWS, whose secret it is.
+	isName    = regexp.MustCompile(`^([a-z-]+!)?[0-9A-Za-z/_+=.@-]{1,512}$`).MatchString
 	isAccount = regexp.MustCompile(`^[0-9]{12}$`).MatchString
 	isRegion  = regexp.MustCompile(`^[a-z]+(-[a-z0-9]+)+$`).MatchString
+	isWord    = regexp.MustCompile(`^([A-Z][a-z]*|[a-z0-9]*|[A-Z0-9]*)$`).MatchString
 	isUUID    = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString
 )
 
@@ -64,15 +66,15 @@ func regionFlaw(secretID, region string) string {
 	return "the ARN is of the region " + a.Region + ", and " + region + " is asked; leave the region out, or give the ARN of the secret's replica there"
 }
 
-// hasSuffix finds the six characters that AWS appends to the name in an ARN. Lower
-// case alone may be a word, as in my-secret.
+// hasSuffix finds the six characters that AWS appends to the name in an ARN. One case
+// alone, or a capital before small letters, may be a word, as in my-secret or My-Secret.
 func hasSuffix(name string) bool {
 	i := len(name) - 7
 	if i < 1 || name[i] != '-' {
 		return false
 	}
 	suffix := name[i+1:]
-	return !strings.ContainsAny(suffix, "/_+=.@-") && strings.ToLower(suffix) != suffix && strings.ToUpper(suffix) != suffix
+	return !strings.ContainsAny(suffix, "/_+=.@-") && !isWord(suffix)
 }
 
 // slip says what may be wrong with what was asked for, if AWS has no such secret,

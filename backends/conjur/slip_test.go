@@ -25,6 +25,9 @@ func TestSource_SlipInAnIDStopsAChain(t *testing.T) {
 		`"` + variable + `"`:              "a quote or white space",
 		variable + "\n":                   "a quote or white space",
 		"$VARIABLE":                       "which nothing expands",
+		"prod/$STAGE/token":               "which nothing expands",
+		"prod/${STAGE}/token":             "which nothing expands",
+		"https://conjur/" + variable:      "begins like a URL",
 	} {
 		source := newSource(t, id, s.options())
 		s.refused(t, source, tokensource.ErrInvalid, says)
@@ -33,7 +36,7 @@ func TestSource_SlipInAnIDStopsAChain(t *testing.T) {
 			t.Errorf("%q: the chain went on to %v", id, tok.Metadata().Origin)
 		}
 	}
-	for _, id := range []string{"missing", "prod:missing", "prod/variable:x", "a:b:c", "policy/variable/x"} {
+	for _, id := range []string{"missing", "prod:missing", "prod/variable:x", "a:b:c", "policy/variable/x", "prod/a$/x", "prod/100%"} {
 		s.refused(t, newSource(t, id, s.options()), tokensource.ErrNotFound, "doesn't exist")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +16,9 @@ import (
 // "vault kv get".
 // https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2
 var calls = []string{"data", "metadata", "delete", "undelete", "destroy", "subkeys"}
+
+// isExpansion finds what a shell would have expanded.
+var isExpansion = regexp.MustCompile(`\$[A-Za-z_{(]`).MatchString
 
 // full is the path with its mount.
 func (s *Source) full() string { return strings.TrimPrefix(s.options.Mount+"/"+s.path, "/") }
@@ -34,6 +38,12 @@ func (s *Source) slip(ctx context.Context, vault *api.Client, at store) error {
 		case real.mount != at.mount && at.versioned:
 			return failf(tokensource.ErrInvalid, "there is no secret at this path, and the store is mounted at %s/; set Mount (option mount) to that, or leave KVVersion (option kv) out", real.mount)
 		}
+	}
+	if isExpansion(s.full()) {
+		return failf(tokensource.ErrInvalid, "there is no secret at this path, which holds a variable of a shell that nothing expands; write the whole path")
+	}
+	if ends := at.path[:1] + at.path[len(at.path)-1:]; strings.ContainsAny(ends, "\"'` ") {
+		return failf(tokensource.ErrInvalid, "there is no secret at this path, which has a quote or a space at an end; write it without")
 	}
 	rest, doubled := strings.CutPrefix(s.path, s.options.Mount+"/")
 	switch {

@@ -43,6 +43,10 @@ func TestSource_SlipInAPathStopsAChain(t *testing.T) {
 		{name, vault.Options{KVVersion: 2, Mount: "kv"}, "the store at kv/ is of version 1"},
 		{"secret/" + name, vault.Options{Mount: "secret"}, "begins with the mount a second time; write " + name},
 		{"kv/" + name, vault.Options{Mount: "kv"}, "begins with the mount a second time"},
+		{"secret/$STAGE/" + name, vault.Options{}, "nothing expands"},
+		{"kv/${STAGE}", vault.Options{KVVersion: 1}, "nothing expands"},
+		{"secret/" + name + " ", vault.Options{}, "a quote or a space at an end"},
+		{"'" + name + "'", vault.Options{Mount: "kv"}, "a quote or a space at an end"},
 		{"secret/" + name + ":api_key", vault.Options{}, "write a field after #"},
 		{"kv/" + name + ":api_key", vault.Options{}, "write a field after #"},
 	} {
