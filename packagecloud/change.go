@@ -34,7 +34,7 @@ func (r *Repository) Delete(ctx context.Context, pkg *Package) error {
 	d := &deletion{repo: r, pkg: pkg, request: packageDelete.on(address)}
 	d.request.subject = r.subject(pkg)
 	err = r.client.retry.Run(ctx, func(int) error { return d.try(ctx) }, func(err error) exchange.Verdict {
-		return exchange.Verdict{Again: ambiguous(err) && d.failure == nil, RetryAfter: retryAfter(err)}
+		return exchange.Verdict{Again: ambiguous(err) && d.failure == nil && !lasting(err), RetryAfter: retryAfter(err)}
 	}, nil)
 	return d.outcome(ctx, err)
 }

@@ -179,7 +179,7 @@ func classify(e *Error, body string, all map[string][]string) (kinds []error, hi
 		}
 	}
 	if e.StatusCode >= 500 && kinds == nil {
-		hint = "the server failed; try again later"
+		hint = cmp.Or(lastingStatuses[e.StatusCode], "the server failed; try again later")
 	}
 	return kinds, hint
 }

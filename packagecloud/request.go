@@ -151,9 +151,28 @@ func (r request) judge(err error) exchange.Verdict {
 		again = !e.Is(ErrQuota)
 	case e.StatusCode >= 500, e.StatusCode == http.StatusRequestTimeout:
 		// A gateway may answer so after the server has done its work.
-		again = r.repeatable
+		again = r.repeatable && !lasting(err)
 	}
 	return exchange.Verdict{Again: again, RetryAfter: e.RetryAfter}
+}
+
+// lasting reports whether the server, or the network before it, would give the
+// same answer to a repeat.
+func lasting(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return false
+	}
+	_, ok = lastingStatuses[e.StatusCode]
+	return ok
+}
+
+// lastingStatuses are those of a 5xx that no repeat mends, with the advice for each.
+var lastingStatuses = map[int]string{
+	http.StatusNotImplemented:                "the server doesn't offer this; is the base URL right?",
+	http.StatusHTTPVersionNotSupported:       "the server doesn't take this version of HTTP; set another one with WithHTTPClient",
+	http.StatusInsufficientStorage:           "the server has no room left; whoever runs it must make some",
+	http.StatusNetworkAuthenticationRequired: "the network wants a login first; log in with a web browser on this machine",
 }
 
 // retryAfter is how long the server asks to wait with err; zero if it doesn't.

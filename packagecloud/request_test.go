@@ -358,6 +358,42 @@ func TestClient_DateInRetryAfterIsByTheServersClock(t *testing.T) {
 	})
 }
 
+// Guarantee A4.
+func TestClient_DoesNotRepeatWhatARepeatCannotMend(t *testing.T) {
+	for status, want := range map[int]int{500: 5, 501: 1, 502: 5, 503: 5, 504: 5, 505: 1, 507: 1, 511: 1} {
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			synctest.Test(t, func(t *testing.T) {
+				n := 0
+				repo := serveRoundTrip(t, func(r *http.Request) (*http.Response, error) {
+					switch {
+					case r.Method == method:
+						n++
+						return reply(r, status, ""), nil
+					case strings.HasSuffix(r.URL.Path, "/distributions.json"):
+						return reply(r, 200, `{"py":[{"index_name":"python","versions":[{"id":166}]}]}`), nil
+					case r.URL.Query().Get("q") == demo: // the look after a Delete
+						return reply(r, 200, `[{"filename":"`+demo+`","distro_version":"ubuntu/jammy","type":"deb"}]`), nil
+					}
+					return reply(r, 200, `[]`), nil
+				}).Repository("acme", "main")
+				var err error
+				switch method {
+				case "GET":
+					_, err = repo.Info(t.Context())
+				case "POST":
+					_, err = repo.Upload(t.Context(), packagecloud.Bytes("demo-1.0.whl", []byte("wheel")), &packagecloud.UploadOptions{Type: "python"})
+				case "DELETE":
+					err = repo.Delete(t.Context(), &packagecloud.Package{Filename: demo, Distribution: "ubuntu/jammy"})
+				}
+				e, ok := errors.AsType[*packagecloud.Error](err)
+				if !ok || e.StatusCode != status || n != want || strings.Contains(err.Error(), "try again") != (want > 1) {
+					t.Errorf("%s, %d: %d requests, want %d; %v", method, status, n, want, err)
+				}
+			})
+		}
+	}
+}
+
 // The pauses of a client that was not told otherwise grow, and differ.
 //
 // Guarantee A4.

@@ -203,6 +203,10 @@ func refusals() []*fault {
 			do:   (*scene).info,
 			says: "500 Internal Server Error ... try again later", status: 500, requests: "GET 5",
 		}, {
+			name: "507: the server has no room left, to a read", inject: []packagecloudtest.Fault{{Status: 507, Times: -1}},
+			do:   (*scene).info,
+			says: "507 Insufficient Storage ... no room left", status: 507, requests: "GET 1",
+		}, {
 			name: "502 once, to an upload", inject: []packagecloudtest.Fault{{Method: "POST", Status: 502}},
 			requests: "GET 2-4, POST 2", stored: 1,
 		},

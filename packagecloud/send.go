@@ -30,7 +30,7 @@ func (u *upload) send(ctx context.Context, req request, form *form) (*Package, e
 		s.pkg, err = s.try(ctx)
 		return err
 	}, func(err error) exchange.Verdict {
-		return exchange.Verdict{Again: !s.final, RetryAfter: retryAfter(err)}
+		return exchange.Verdict{Again: !s.final && !lasting(err), RetryAfter: retryAfter(err)}
 	}, nil)
 	switch {
 	case err == nil:
