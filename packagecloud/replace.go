@@ -120,10 +120,18 @@ func (u *upload) untoldArchive() string {
 	switch {
 	case u.group == "":
 		return "the archive doesn't tell its group, so that the package of the file's name may be another's: set UploadOptions.Coordinates" + byHand
-	case !strings.HasPrefix(u.content.Name, u.artifact):
+	case !isCalled(u.content.Name, u.artifact):
 		return "the file is not called after its coordinates, so that the server may list it under another name: call it " + u.artifact + " with its extension" + byHand
 	}
 	return ""
+}
+
+// isCalled reports whether a file has the name of the artifact-version, with an
+// extension and perhaps a classifier. The file demo-1.0.1.jar isn't called after
+// demo-1.0.
+func isCalled(file, artifact string) bool {
+	rest, ok := strings.CutPrefix(file, artifact)
+	return ok && len(rest) > 1 && (rest[0] == '-' || rest[0] == '.') && (rest[1] < '0' || rest[1] > '9')
 }
 
 // delete removes the old package once it is sure that the new one can be read.

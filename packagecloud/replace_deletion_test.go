@@ -253,6 +253,26 @@ func TestReplace_LeavesThePackageOfAnotherScopeOrGroup(t *testing.T) {
 	}
 }
 
+// The server may name an archive after its coordinates. Then the one that has the
+// file's name is not in the way.
+//
+// Guarantee U3.
+func TestReplace_LeavesTheArchiveThatIsCalledAfterAnotherVersion(t *testing.T) {
+	f := setup(t)
+	duplicate := packagecloudtest.Fault{Method: "POST", Path: uploadPath, Status: 422, ContentType: "application/json", Body: `{"filename":["has already been taken"]}`, Times: -1}
+	for _, name := range []string{"demo-1.0.jar", "demo-1.0.1.jar"} {
+		version := strings.TrimSuffix(strings.TrimPrefix(name, "demo-"), ".jar")
+		f.add(t, "java/maven2", name, packagefiletest.Jar("com.acme", "demo", version))
+	}
+	f.srv.Inject(duplicate)
+	newer := packagefiletest.Zip(packagefiletest.File{Name: "new.class"}, packagefiletest.File{Name: "META-INF/maven/com.acme/demo/pom.properties", Content: "groupId=com.acme\nartifactId=demo\nversion=1.0\n"})
+	_, err := f.repo.Upload(t.Context(), packagecloud.Bytes("demo-1.0.1.jar", newer), &packagecloud.UploadOptions{IfExists: packagecloud.Replace})
+	if n := len(f.requests("DELETE")); !errors.Is(err, packagecloud.ErrExists) || n != 0 {
+		t.Errorf("%d deletions: %v", n, err)
+	}
+	f.stored(t, 2)
+}
+
 // Nor does it delete one of whose scope the new archive says nothing.
 //
 // Guarantee U3.
