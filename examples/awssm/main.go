@@ -1,12 +1,13 @@
-// Awssm pushes a package with a token that AWS Secrets Manager keeps:
+// Awssm pushes a package. AWS Secrets Manager keeps the token:
 //
 //	go run ./examples/awssm -secret prod/packagecloud -field token user/repo ubuntu/noble demo_1.0_amd64.deb
 //
-// AWS credentials and region come from where AWS's own tools find them: AWS_*
-// variables, the shared files, the role of the container or the machine. They need
-// the permission of policy.json; put your region, account and secret into its ARN,
-// whose question marks are for the six characters that AWS appends. A secret under
-// a KMS key of your own takes kms:Decrypt on that key besides.
+// The program finds AWS credentials and the region as AWS's own tools do. They
+// look in AWS_* variables and the shared files, and use the role of the
+// container or machine. The credentials need the permission of policy.json. Put
+// your region, account and secret into the ARN there, and keep its question
+// marks: they match the six characters that AWS appends. A secret with a KMS
+// key of your own also needs kms:Decrypt on that key.
 package main
 
 import (
@@ -44,7 +45,8 @@ func push(ctx context.Context, secret, field, repository, distribution, path str
 	if err != nil {
 		return err
 	}
-	// Read at the first request, once, and again when packagecloud refuses the token.
+	// The cache reads the secret at the first request, and again when
+	// packagecloud refuses the token.
 	cached, err := tokensource.Cache(source, tokensource.CacheOptions{})
 	if err != nil {
 		return err

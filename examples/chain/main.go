@@ -1,12 +1,13 @@
-// Chain lists repositories with a token from wherever the machine it runs on keeps
-// one. PACKAGECLOUD_TOKEN_SOURCE spells the places, in order:
+// Chain lists repositories. PACKAGECLOUD_TOKEN_SOURCE lists the places where
+// the program looks for the token, in order:
 //
 //	PACKAGECLOUD_TOKEN_SOURCE='env:PACKAGECLOUD_TOKEN,vault:secret/packagecloud,file:~/.packagecloud' \
 //		go run ./examples/chain
 //
-// It says where the token came from, and by its fingerprint which one it is. A
-// place that has none leads to the next; one that is down or denies it ends the
-// search, since another token is rarely the right one.
+// The program prints the token's fingerprint and the place that had the token.
+// If a place has no token, the program looks in the next one. If a place is
+// down or denies access, the program stops, because it must not quietly use
+// another token.
 package main
 
 import (
@@ -38,7 +39,7 @@ func main() {
 	}
 }
 
-// list does with parts of its own what packagecloud.FromEnvironment does in one call.
+// list shows the steps that packagecloud.FromEnvironment does in one call.
 func list(ctx context.Context) error {
 	spec := cmp.Or(os.Getenv(packagecloud.EnvTokenSource), "env:PACKAGECLOUD_TOKEN,file:~/.packagecloud")
 	chain, err := backends.Parse(spec, env.Opener(), file.Opener(), command.Opener(), awssm.Opener(), vault.Opener(), conjur.Opener())

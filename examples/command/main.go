@@ -1,11 +1,11 @@
-// Command promotes a package to another repository, with a token that a password
-// manager keeps:
+// Command promotes a package to another repository. A password manager keeps
+// the token:
 //
 //	go run ./examples/command -helper "op read op://ci/packagecloud/token" \
 //		user/testing ubuntu/noble demo_1.0_amd64.deb user/stable
 //
-// The helper is run once, without a shell. It prints the token; what it says on
-// its standard error is shown when it fails.
+// The program runs the helper once, without a shell. The helper prints the
+// token. If it fails, the program shows the helper's standard error.
 package main
 
 import (

@@ -1,13 +1,13 @@
-// Conjur lists the packages of a repository with a token that CyberArk Conjur keeps.
-// It is made for a pod, which logs in with the token of its service account:
+// Conjur lists the packages of a repository. CyberArk Conjur keeps the token.
+// In a pod, the program logs in with the token of the pod's service account:
 //
 //	CONJUR_APPLIANCE_URL=https://conjur.acme.example CONJUR_ACCOUNT=acme CONJUR_CERT_FILE=/etc/conjur/ca.pem \
 //	CONJUR_AUTHN_JWT_SERVICE_ID=k8s-prod JWT_TOKEN_PATH=/var/run/secrets/tokens/conjur \
 //		conjur -variable prod/packagecloud/token user/repo
 //
-// Elsewhere all of Conjur's settings serve as they are: ~/.conjurrc, an API key in
-// CONJUR_AUTHN_LOGIN and CONJUR_AUTHN_API_KEY, or what conjur login has stored. The
-// file policy.yml has what Conjur must know.
+// Elsewhere the program uses Conjur's other settings: ~/.conjurrc, an API key
+// in CONJUR_AUTHN_LOGIN and CONJUR_AUTHN_API_KEY, or the credentials that
+// conjur login stored. Load the file policy.yml into Conjur first.
 package main
 
 import (
@@ -44,7 +44,8 @@ func list(ctx context.Context, variable, repository string) error {
 	if err != nil {
 		return err
 	}
-	// Read at the first request, once, and again when packagecloud refuses the token.
+	// The cache reads the variable at the first request, and again when
+	// packagecloud refuses the token.
 	cached, err := tokensource.Cache(source, tokensource.CacheOptions{})
 	if err != nil {
 		return err

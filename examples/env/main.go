@@ -1,8 +1,10 @@
-// Env pushes a package from a CI job, whose secret variable PACKAGECLOUD_TOKEN is
-// the token. When the job runs again the package is there already, and that is
-// fine as long as it is the same:
+// Env pushes a package from a CI job. The job's secret variable
+// PACKAGECLOUD_TOKEN holds the token:
 //
 //	go run ./examples/env user/repo ubuntu/noble demo_1.0_amd64.deb
+//
+// If the job runs again, the package exists already. The program accepts that
+// if the content is the same.
 package main
 
 import (
@@ -31,7 +33,7 @@ func main() {
 }
 
 func push(ctx context.Context, repository, distribution, path string) error {
-	client, err := packagecloud.New(env.New(), // PACKAGECLOUD_TOKEN
+	client, err := packagecloud.New(env.New(), // reads PACKAGECLOUD_TOKEN
 		packagecloud.WithBaseURL(cmp.Or(os.Getenv(packagecloud.EnvURL), packagecloud.DefaultBaseURL)),
 		packagecloud.WithApplication("env-example/1.0"))
 	if err != nil {

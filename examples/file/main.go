@@ -1,11 +1,11 @@
-// File fetches a package with a token that is mounted as a file, as Docker,
-// Kubernetes and systemd do it with secrets:
+// File fetches a package. The token is in a mounted file, as Docker, Kubernetes
+// and systemd provide secrets:
 //
 //	go run ./examples/file -token /run/secrets/packagecloud user/repo ubuntu/noble demo_1.0_amd64.deb
 //
-// The file is read at each request, so that a new token needs no restart. It must
-// be readable to its owner alone: in Kubernetes that is defaultMode: 0400 of the
-// volume, in Docker mode=0400 of the secret.
+// The program reads the file at each request, so a new token needs no restart.
+// Only the owner may be able to read the file. In Kubernetes set the volume's
+// defaultMode: 0400; in Docker set the secret's mode=0400.
 package main
 
 import (

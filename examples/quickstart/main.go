@@ -1,12 +1,12 @@
-// The quickstart does the main job of a program that pushes packages, on a
-// machine with nothing but Go:
+// Quickstart does the main job of a program that pushes packages. It needs
+// nothing but Go:
 //
 //	go run ./examples/quickstart
 //
-// It starts an embedded packagecloud server on loopback, so that no account is
-// needed. With -live it does the same against the real service, in the one
-// repository that is named, and removes what it pushed; the token comes from
-// PACKAGECLOUD_TOKEN or ~/.packagecloud:
+// It starts an embedded packagecloud server on the loopback interface, so you
+// need no account. With -live it does the job in the given repository of the
+// real service, and removes the packages that it pushed. PACKAGECLOUD_TOKEN or
+// ~/.packagecloud then holds the token:
 //
 //	go run ./examples/quickstart -live user/repo
 package main
@@ -54,18 +54,19 @@ func run(ctx context.Context, live string) error {
 	if live != "" {
 		owner, name, ok := strings.Cut(live, "/")
 		if !ok {
-			return fmt.Errorf("-live takes user/repo, not %q", live)
+			return fmt.Errorf("-live is %q; name the repository as user/repo", live)
 		}
-		// The environment, else the file of the official CLI; never a string.
+		// The token comes from the environment or the file of the official CLI.
+		// No flag takes it.
 		url := os.Getenv(packagecloud.EnvURL)
 		if os.Getenv(packagecloud.EnvToken) == "" {
-			url = "" // the file has its own
+			url = "" // the file names the server
 		}
 		client, err := connect(env.New(), file.CLI(), url)
 		if err != nil {
 			return err
 		}
-		// A version of its own each time: the repository may be in use.
+		// Use a new version each time, because the repository may be in use.
 		version := "1.0." + time.Now().UTC().Format("20060102150405")
 		return mainJob(ctx, client.Repository(owner, name), dir, version, true)
 	}
@@ -75,7 +76,7 @@ func run(ctx context.Context, live string) error {
 	defer server.Close()
 	server.CreateRepository("main", true)
 
-	step("Find the token: a chain of an environment variable and a file, behind a cache")
+	step("Find the token: look in an environment variable, then in a file, and cache it")
 	tokenFile := filepath.Join(dir, "token")
 	if err := os.WriteFile(tokenFile, []byte(server.Token()+"\n"), 0o600); err != nil {
 		return err
@@ -84,7 +85,8 @@ func run(ctx context.Context, live string) error {
 	if err != nil {
 		return err
 	}
-	// A variable of its own, so that no real token ends up in a demonstration.
+	// The demonstration reads its own variable, so that it never uses a real
+	// token.
 	client, err := connect(env.New("PACKAGECLOUD_QUICKSTART_TOKEN"), mounted, server.URL)
 	if err != nil {
 		return err
@@ -96,9 +98,9 @@ func run(ctx context.Context, live string) error {
 	return rotate(ctx, repo, dir, server, tokenFile)
 }
 
-// connect makes a client that asks the sources in order. The cache keeps the
-// token, refreshes it in the background, and asks again when the server
-// refuses it.
+// connect returns a client that asks the sources in order. The cache keeps the
+// token and refreshes it in the background. It asks the sources again when the
+// server refuses the token.
 func connect(first, second tokensource.TokenSource, baseURL string) (*packagecloud.Client, error) {
 	chain, err := tokensource.Chain(first, second)
 	if err != nil {
@@ -119,7 +121,7 @@ func connect(first, second tokensource.TokenSource, baseURL string) (*packageclo
 	return packagecloud.New(source, options...)
 }
 
-// mainJob pushes two packages, finds them, and fetches them back.
+// mainJob pushes two packages, lists the repository, and fetches the two back.
 func mainJob(ctx context.Context, repo *packagecloud.Repository, dir, version string, cleanUp bool) (err error) {
 	step("Build a .deb and an .rpm")
 	deb, err := build(dir, "deb", version, 8<<20)
@@ -131,7 +133,7 @@ func mainJob(ctx context.Context, repo *packagecloud.Repository, dir, version st
 		return err
 	}
 
-	step("repo.Upload: push both; nothing is held in memory, the distribution is a name")
+	step("repo.Upload: push both; each file streams from the disk, and the distribution has a name")
 	var pushed []*packagecloud.Package
 	if cleanUp {
 		defer func() { err = errors.Join(err, remove(context.WithoutCancel(ctx), repo, pushed)) }()
@@ -149,7 +151,7 @@ func mainJob(ctx context.Context, repo *packagecloud.Repository, dir, version st
 		fmt.Printf("   %s: %s %s, %d bytes\n", pkg.Distribution, pkg.Name, pkg.Version, pkg.Size)
 	}
 
-	step("repo.Packages: list what is there")
+	step("repo.Packages: list the repository")
 	count := 0
 	for pkg, err := range repo.Packages(ctx, nil) {
 		if err != nil {
@@ -161,7 +163,7 @@ func mainJob(ctx context.Context, repo *packagecloud.Repository, dir, version st
 	}
 	fmt.Printf("   %d in all\n", count)
 
-	step("repo.Search: find one, then repo.DownloadFile: fetch it back, verified")
+	step("repo.Find: look up both, then repo.DownloadFile: fetch them back and verify them")
 	for _, mine := range pushed {
 		pkg, err := repo.Find(ctx, mine.Distribution, mine.Filename)
 		if err != nil {
@@ -180,7 +182,7 @@ func remove(ctx context.Context, repo *packagecloud.Repository, pushed []*packag
 	if len(pushed) == 0 {
 		return nil
 	}
-	step("repo.Delete: remove what was pushed")
+	step("repo.Delete: remove the pushed packages")
 	var errs []error
 	for _, pkg := range pushed {
 		errs = append(errs, repo.Delete(ctx, pkg))
@@ -188,8 +190,8 @@ func remove(ctx context.Context, repo *packagecloud.Repository, pushed []*packag
 	return errors.Join(errs...)
 }
 
-// rotate replaces the token on the server while four workers push. The old one
-// is dead at once; the file gets the new one a moment later.
+// rotate replaces the token on the server while four workers push. The server
+// refuses the old token at once; the file gets the new one a second later.
 func rotate(ctx context.Context, repo *packagecloud.Repository, dir string, server *packagecloudtest.Server, tokenFile string) error {
 	const workers, pushes = 4, 20
 	step(fmt.Sprintf("Rotate the token in the middle of %d pushes, %d at a time", pushes, workers))
@@ -232,13 +234,13 @@ func rotate(ctx context.Context, repo *packagecloud.Repository, dir string, serv
 			refused++
 		}
 	}
-	fmt.Printf("   all %d pushes succeeded; %d requests met the dead token and were repeated with the new one\n", pushes, refused)
+	fmt.Printf("   all %d pushes succeeded; the server refused the old token %d times, and the client repeated those requests with the new one\n", pushes, refused)
 	return nil
 }
 
 func replaceToken(server *packagecloudtest.Server, tokenFile string) error {
 	next := server.RotateToken()
-	time.Sleep(time.Second) // a person takes a moment to store it; the pushes wait
+	time.Sleep(time.Second) // a person takes a moment to store it; the client waits for the new token
 	temporary := tokenFile + ".new"
 	if err := os.WriteFile(temporary, []byte(next+"\n"), 0o600); err != nil {
 		return err

@@ -1,12 +1,13 @@
-// Vault watches a repository with a token that HashiCorp Vault keeps: it counts the
-// packages, once a minute, for as long as it runs.
+// Vault counts the packages of a repository once a minute. HashiCorp Vault
+// keeps the token:
 //
 //	go run ./examples/vault -role packagecloud -jwt /run/secrets/id-token user/repo
 //
-// The server is VAULT_ADDR. It logs in with a JWT that the platform renews in a
-// file; without -jwt, with what the vault command would use, such as VAULT_TOKEN. The
-// Vault token needs the policy of policy.hcl. When the secret is rotated in Vault,
-// the program follows without a restart.
+// VAULT_ADDR is the address of Vault. With -jwt, the program logs in with a JWT
+// in a file that the platform renews. Without it, the program uses the
+// credentials that the vault command would use, such as VAULT_TOKEN. The Vault
+// token needs the policy of policy.hcl. After a rotation of the secret in
+// Vault, the program reads the new token without a restart.
 package main
 
 import (
@@ -56,7 +57,7 @@ func watch(ctx context.Context, path string, options vault.Options, repository s
 	if err != nil {
 		return err
 	}
-	go cached.Run(ctx) // keeps the Vault token alive between the counts
+	go cached.Run(ctx) // renews the Vault token between the counts
 	client, err := packagecloud.New(cached, packagecloud.WithApplication("vault-example/1.0"),
 		packagecloud.WithBaseURL(cmp.Or(os.Getenv(packagecloud.EnvURL), packagecloud.DefaultBaseURL)))
 	if err != nil {
@@ -66,13 +67,13 @@ func watch(ctx context.Context, path string, options vault.Options, repository s
 	for tick := time.Tick(every); ctx.Err() == nil; {
 		n, err := 0, error(nil)
 		for _, err = range client.Repository(owner, name).Packages(ctx, nil) {
-			n++ // an error is the last element
+			n++ // the last element may be an error; n is used only without one
 		}
 		switch {
 		case err == nil:
 			fmt.Println(n, "packages")
 		case errors.Is(err, tokensource.ErrUnavailable):
-			log.Print(err) // an outage of Vault passes
+			log.Print(err) // Vault may come back, so try again
 		case ctx.Err() == nil:
 			return err
 		}

@@ -1,5 +1,5 @@
-// Package benchmarks holds this library against what a user would pick instead,
-// in one run on one machine.
+// Package benchmarks compares this library with the alternatives that a user
+// would pick, in one run on one machine.
 package benchmarks
 
 import (
@@ -20,9 +20,9 @@ func (oauthSource) Token() (*oauth2.Token, error) {
 	return &oauth2.Token{AccessToken: "token", Expiry: time.Now().Add(time.Hour)}, nil
 }
 
-// BenchmarkHit is a read of a token that is there. "load" is one load of an
-// atomic pointer, which nothing that shares a token can undercut. Run it with
-// -cpu 1,2 to see what scales.
+// BenchmarkHit reads a cached token. The case "load" is a single load of an
+// atomic pointer, the lower bound for a shared token. Run the benchmark with
+// -cpu 1,2 to see how the caches scale.
 func BenchmarkHit(b *testing.B) {
 	ctx := b.Context()
 	value := "token"

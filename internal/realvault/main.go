@@ -1,15 +1,16 @@
-// Command realvault serves HashiCorp Vault's own core for the tests of the
-// vault backend: real key/value stores, real logins and real refusals, from
-// memory. It is a module of its own, outside go.work, because Vault's 500
-// dependencies would bend every other module's; nothing but tests uses it, and
-// it must never hold a secret worth having.
+// Command realvault serves the core of HashiCorp Vault for the tests of the
+// vault backend: real key/value stores, real logins and real refusals, in
+// memory. Only tests use it. It must never hold a valuable secret.
 //
-// It listens on 127.0.0.1, on a port that the system picks, and prints three
-// lines: its URL, a root token, and the key that unseals it. It is initialized
-// and unsealed, with KV version 2 at secret/ and version 1 at kv/. The auth
-// methods approle, cert, jwt, kubernetes and userpass and the file audit device
-// can be enabled through its API. It ends when its standard input does, so that
-// a test that dies leaves no server behind.
+// It is a module of its own, outside go.work. In a workspace, Vault's 500
+// dependencies would change the versions that every other module builds with.
+//
+// The command listens on 127.0.0.1, on a port that the system picks. It prints
+// three lines: its URL, a root token, and the key that unseals it. Vault is
+// initialized and unsealed, with KV version 2 at secret/ and version 1 at kv/.
+// The API can enable the auth methods approle, cert, jwt, kubernetes and
+// userpass, and the file audit device. The command ends when its standard input
+// ends, so that a test that dies leaves no server behind.
 //
 //	-tls-cert FILE -tls-key FILE   serve HTTPS, asking for client certificates
 //	-log LEVEL                     write Vault's log to standard error
@@ -107,7 +108,7 @@ func newCore(logger hclog.Logger) (*vault.Core, error) {
 	})
 }
 
-// open initializes and unseals core and mounts the key/value stores.
+// open initializes and unseals core, and mounts the key/value stores.
 func open(core *vault.Core) (rootToken string, key []byte, err error) {
 	ctx := namespace.RootContext(context.Background())
 	seal := &vault.SealConfig{SecretShares: 1, SecretThreshold: 1, StoredShares: 1}
@@ -115,7 +116,7 @@ func open(core *vault.Core) (rootToken string, key []byte, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	// Unseal clears what it is given.
+	// Unseal clears its argument, so it gets a copy.
 	if _, err := core.Unseal(slices.Clone(result.SecretShares[0])); err != nil {
 		return "", nil, err
 	}
@@ -169,7 +170,7 @@ var credentials = map[string]logical.Factory{
 	"userpass":   userpass.Factory,
 }
 
-// registry tells Vault which plugins are built in: the few above.
+// registry tells Vault which plugins are built in.
 type registry struct{}
 
 func (registry) Get(name string, kind consts.PluginType) (func() (any, error), bool) {

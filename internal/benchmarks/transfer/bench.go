@@ -20,17 +20,17 @@ import (
 	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
 )
 
-// jobs are what is compared, in the order of the turns.
+// jobs lists the compared jobs in the order of their turns.
 var jobs = []string{"bare-upload", "sdk-upload", "plain-upload", "curl-upload", "bare-download", "sdk-download", "copy-download"}
 
 const (
 	jobVariable = "TRANSFER_JOB"
 	fileName    = "large_1.0_amd64.deb"
-	suffixBare  = ".bare" // of what was downloaded
+	suffixBare  = ".bare" // suffix of the downloaded file
 	suffixSDK   = ".sdk"
 )
 
-// distribution returns the distribution for a file, and its number.
+// distribution returns the name and number of the distribution for a file.
 func distribution(file string) (name, number string) {
 	if strings.HasSuffix(file, ".tar.gz") {
 		return "python", "166"
@@ -38,7 +38,7 @@ func distribution(file string) (name, number string) {
 	return "ubuntu/jammy", "237"
 }
 
-// bench is a server in this process, and a file for its clients.
+// bench is a server in this process, with a file for its clients.
 type bench struct {
 	dir    string
 	file   string
@@ -46,7 +46,7 @@ type bench struct {
 	server *packagecloudtest.Server
 }
 
-// result is what one client's process took.
+// result holds the measurements of one client's process.
 type result struct {
 	wall, cpu time.Duration
 	peak      int64 // bytes
@@ -67,7 +67,7 @@ func newBench(name string, size int64, tls bool) (*bench, error) {
 			return nil, err
 		}
 	}
-	// Zeros, without taking room on the disk.
+	// Truncate appends zeros, which take no room on the disk.
 	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
 		return nil, err
 	}
@@ -81,8 +81,8 @@ func newBench(name string, size int64, tls bool) (*bench, error) {
 	return b, nil
 }
 
-// writeSdist writes the front of a source archive of Python: its metadata, then
-// 16 MiB of digits, which take long to unpack.
+// writeSdist writes the beginning of a Python source archive. It holds the
+// metadata and 16 MiB of digits, which take long to unpack.
 func writeSdist(w io.Writer) error {
 	const metadata = "Metadata-Version: 2.1\nName: large\nVersion: 1.0\n"
 	z := gzip.NewWriter(w)
@@ -107,10 +107,10 @@ func (b *bench) close() {
 	os.RemoveAll(b.dir)
 }
 
-// run carries out one job in a process of its own. An upload begins without
-// the package; a download with it, and without the file of the run before: to
-// write beside an old file of that size costs the system more than to write
-// over it, which is no difference of the clients.
+// run does one job in a process of its own. Before an upload it removes the
+// package from the server. It always removes the files of earlier downloads.
+// Otherwise, some jobs would write a new file beside an old one and others
+// overwrite one, and the system takes more time for the first.
 func (b *bench) run(job string) (result, error) {
 	for _, suffix := range []string{suffixBare, suffixSDK} {
 		if err := os.Remove(b.file + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -136,7 +136,7 @@ func (b *bench) run(job string) (result, error) {
 		r.peak = kib << 10
 	}
 	if len(b.server.Packages("main")) != 1 {
-		return result{}, errors.New("the package is not there")
+		return result{}, errors.New("the server must hold exactly one package after the job")
 	}
 	return r, nil
 }
@@ -175,7 +175,7 @@ func (b *bench) remove(p packagecloudtest.Package) error {
 	}
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return errors.New("removing the package: " + resp.Status)
+		return errors.New("the server refused to delete the package: " + resp.Status)
 	}
 	return nil
 }

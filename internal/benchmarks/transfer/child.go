@@ -31,7 +31,7 @@ func child(job string) error {
 	case "sdk-upload", "sdk-download":
 		err = sdk(ctx, job, client)
 	default:
-		err = fmt.Errorf("no job %q", job)
+		err = fmt.Errorf("unknown job %q in %s", job, jobVariable)
 	}
 	if err != nil {
 		return err
@@ -58,8 +58,8 @@ func sdk(ctx context.Context, job string, client *http.Client) error {
 	return repo.DownloadFile(ctx, pkg, file+suffixSDK, nil)
 }
 
-// bareUpload is the least that streams a multipart body, with a SHA-256 of the file
-// on the way if hashed.
+// bareUpload streams a multipart body with as little work as possible. With
+// hashed it also computes the file's SHA-256.
 func bareUpload(client *http.Client, hashed bool) error {
 	f, err := os.Open(os.Getenv("TRANSFER_FILE"))
 	if err != nil {
@@ -93,8 +93,8 @@ func bareUpload(client *http.Client, hashed bool) error {
 	return finish(client, req, http.StatusCreated, io.Discard)
 }
 
-// bareDownload copies to a file with a SHA-256 on the way. DownloadFile syncs
-// the file before it gives it its name, so that is compared with sync.
+// bareDownload copies the answer to a file and computes its SHA-256. With sync
+// it also syncs the file, as DownloadFile does before it renames the file.
 func bareDownload(client *http.Client, sync bool) error {
 	file := os.Getenv("TRANSFER_FILE")
 	f, err := os.Create(file + suffixBare)
@@ -129,12 +129,12 @@ func finish(client *http.Client, req *http.Request, status int, w io.Writer) err
 	return err
 }
 
-// printPeak reads the high-water mark of this process alone: that of getrusage
-// includes the parent's at the time of the fork.
+// printPeak prints the peak memory of this process. It reads /proc, because the
+// figure of getrusage includes the parent's memory at the time of the fork.
 func printPeak() error {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		return nil // another system: no figure
+		return nil // other systems have no /proc
 	}
 	for line := range strings.Lines(string(status)) {
 		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {

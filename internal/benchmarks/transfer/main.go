@@ -1,21 +1,22 @@
-// Transfer measures uploads and downloads of a large package side by side: this
-// library, a bare streamed body of net/http, and curl. Each run is a process of
-// its own against the same server, in turns; it prints medians, with the peak
-// memory and CPU time of the client's process.
+// Transfer compares uploads and downloads of a large package by this library,
+// by a bare net/http stream and by curl. Each run is a process of its own. The
+// clients take turns at the same server. Transfer prints medians of the wall
+// time, and of the peak memory and CPU time of the client's process.
 //
 //	go run ./internal/benchmarks/transfer -size 1073741824 -runs 10 [-tls] [-max 1.10] [-name large-1.0.tar.gz]
 //
-// With -max it exits 1 where a median of the ratios of two runs in a row, of
-// wall time or of user+sys, is above that. Both sides of these ratios do the same: an
-// upload streams the file as a form and hashes it (SHA-256), a download is hashed,
-// written to a file and synced. Only copy-download isn't synced, which DownloadFile
-// always is.
+// For each pair of clients, Transfer prints the median ratio of two runs in the
+// same turn, for wall time and for user+sys. With -max it exits 1 if a median
+// is above that.
 //
-// Plain-upload streams without a hash. The ratio to it says what the hash costs; -max
-// doesn't bound it.
+// Both clients of a pair do the same work. An upload streams the file as a form
+// and hashes it (SHA-256). A download is hashed, written to a file and synced.
+// Two jobs differ: copy-download doesn't sync, while DownloadFile does, and
+// plain-upload doesn't hash. The ratio to plain-upload shows the cost of the
+// hash; -max ignores it.
 //
-// A .deb is all zeros, its type told by its name; a .tar.gz has to be unpacked
-// to tell, and has 16 MiB for that.
+// A .deb is all zeros, and its name tells its type. The library must unpack a
+// .tar.gz to find its type; that file begins with 16 MiB of digits.
 package main
 
 import (
@@ -37,9 +38,9 @@ func main() {
 	}
 	size := flag.Int64("size", 1<<30, "bytes of the package")
 	runs := flag.Int("runs", 10, "runs of each")
-	tls := flag.Bool("tls", false, "over TLS")
+	tls := flag.Bool("tls", false, "use TLS")
 	name := flag.String("name", fileName, "name of the package's file: a .deb or a .tar.gz of Python")
-	limit := flag.Float64("max", 0, "the highest ratio; 0 is any")
+	limit := flag.Float64("max", 0, "the highest allowed `ratio`; 0 allows any")
 	flag.Parse()
 	if err := compare(*name, *size, *runs, *tls, *limit); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -69,7 +70,7 @@ func compare(name string, size int64, runs int, tls bool, limit float64) error {
 		wall := median(results[job], func(r result) time.Duration { return r.wall })
 		cpu := median(results[job], func(r result) time.Duration { return r.cpu })
 		memory := median(results[job], func(r result) int64 { return r.peak })
-		peak := "not known" // of curl
+		peak := "unknown" // curl prints no peak
 		if memory > 0 {
 			peak = fmt.Sprintf("%.1f MiB", float64(memory)/(1<<20))
 		}
@@ -89,7 +90,7 @@ func compare(name string, size int64, runs int, tls bool, limit float64) error {
 		above = above || max(wall, cpu) > limit && pair[1] != "plain-upload"
 	}
 	if limit > 0 && above {
-		return fmt.Errorf("a ratio is above %.3f", limit)
+		return fmt.Errorf("a ratio is above the limit of %.3f; see the lines above", limit)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The test's own binary is the client, as the program's is.
+// The binary of the test is also the client.
 func TestMain(m *testing.M) {
 	if job := os.Getenv(jobVariable); job != "" {
 		if err := child(job); err != nil {
@@ -19,8 +19,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestUpload_PeakMemoryIsThatOfABareStream uploads 1 GiB and compares the peak
-// memory of the process with that of the least that streams a multipart body.
+// TestUpload_PeakMemoryIsThatOfABareStream uploads 1 GiB. It compares the peak
+// memory with that of a process that streams the same body with as little work
+// as possible.
 //
 // Guarantee U1.
 func TestUpload_PeakMemoryIsThatOfABareStream(t *testing.T) {
