@@ -139,6 +139,9 @@ func (p *Package) unmarshal(data []byte, nested bool) error {
 	if p.Type == "" {
 		p.Type = typeOfURL(p.PackageURL)
 	}
+	if p.Scope == "" {
+		p.Scope = scopeOfURL(p.DestroyURL)
+	}
 	for _, d := range w.Dependencies {
 		p.Dependencies = append(p.Dependencies, Dependencies{Context: string(d.Context), Names: texts(d.Names)})
 	}
@@ -158,6 +161,17 @@ func typeOfURL(u string) string {
 	_, rest, _ := strings.Cut(u, "/package/")
 	typ, _, _ := strings.Cut(rest, "/")
 	return typ
+}
+
+// scopeOfURL reads the scope of an npm package in the address that deletes it; a
+// list may lack the field.
+func scopeOfURL(u string) string {
+	_, query, _ := strings.Cut(u, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return ""
+	}
+	return values.Get("scope")
 }
 
 // Package returns everything the server knows of pkg, which comes from a list,

@@ -289,6 +289,23 @@ func TestReplace_NeedsToKnowTheScope(t *testing.T) {
 	f.stored(t, 1)
 }
 
+// Lists may tell a scope by the address alone.
+//
+// Guarantee U3.
+func TestReplace_ReadsTheScopeInTheAddress(t *testing.T) {
+	const item = `[{"filename":"demo-1.0.0.tgz","distro_version":"node/1","type":"node","destroy_url":"/api/v1/repos/acme/main/node/1/demo-1.0.0.tgz?scope=%40a"}]`
+	for scope, want := range map[string]int{"": 0, "@b/": 0, "@a/": 1} {
+		f := setup(t)
+		f.srv.Inject(packagecloudtest.Fault{Method: "POST", Status: 422, ContentType: "application/json", Body: `{"filename":["has already been taken"]}`, Times: -1})
+		f.srv.Inject(packagecloudtest.Fault{Path: "/api/v1/repos/*/*/search.json", Status: 200, ContentType: "application/json", Body: item, Times: -1})
+		content := packagecloud.Bytes("demo-1.0.0.tgz", packagefiletest.Node(scope+"demo", "1.0.0"))
+		_, err := f.repo.Upload(t.Context(), content, &packagecloud.UploadOptions{IfExists: packagecloud.Replace})
+		if n := len(f.requests("DELETE")); n != want || !errors.Is(err, packagecloud.ErrExists) {
+			t.Errorf("%q: %d deletions, want %d: %v", scope, n, want, err)
+		}
+	}
+}
+
 // Alpine packages of several architectures have one name and one address.
 //
 // Guarantee U3.
