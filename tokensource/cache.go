@@ -63,7 +63,9 @@ type CachedSource struct {
 	// due.
 	fast atomic.Pointer[token]
 
-	source  TokenSource
+	// source is a function, because dump libraries would print the connections
+	// of a source, and follow no function.
+	source  func() TokenSource
 	options CacheOptions
 
 	mu       sync.Mutex
@@ -125,7 +127,7 @@ func Cache(source TokenSource, options CacheOptions) (*CachedSource, error) {
 	if options.MaxStale < options.RefreshAfter {
 		return nil, fmt.Errorf("tokensource: CacheOptions.MaxStale (%v) is below RefreshAfter (%v)", options.MaxStale, options.RefreshAfter)
 	}
-	return &CachedSource{source: source, options: options}, nil
+	return &CachedSource{source: func() TokenSource { return source }, options: options}, nil
 }
 
 // Token returns the cached token, or fetches one. ctx ends only the wait of
@@ -188,7 +190,7 @@ func (c *CachedSource) slow(ctx context.Context, caller bool) (Token, error) {
 
 // gaveUp returns the error for a caller whose context ended.
 func (c *CachedSource) gaveUp(ctx context.Context) error {
-	return NewError(name(c.source), ErrUnavailable, "gave up waiting: "+ctx.Err().Error(), ctx.Err())
+	return NewError(name(c.source()), ErrUnavailable, "gave up waiting: "+ctx.Err().Error(), ctx.Err())
 }
 
 // live reports whether the cache may serve its token. It compares the expiry
@@ -251,22 +253,22 @@ func (c *CachedSource) refresh(call *call) {
 	// ignores its context.
 	stop := context.AfterFunc(ctx, func() {
 		message := fmt.Sprintf("no answer within %v", c.options.RefreshTimeout)
-		c.settle(call, Token{}, NewError(name(c.source), ErrUnavailable, message, ctx.Err()), false)
+		c.settle(call, Token{}, NewError(name(c.source()), ErrUnavailable, message, ctx.Err()), false)
 	})
 	defer stop()
-	tok, err := Token{}, error(NewError(name(c.source), ErrInvalid, "the source ended its goroutine", nil))
+	tok, err := Token{}, error(NewError(name(c.source()), ErrInvalid, "the source ended its goroutine", nil))
 	defer func() {
 		// A panic in this goroutine would end the program, because no caller
 		// could recover it.
 		if v := recover(); v != nil {
 			cause, _ := v.(error)
 			message := fmt.Sprintf("the source panicked with a %T at %s", v, panicSite())
-			tok, err = Token{}, NewError(name(c.source), ErrInvalid, message, cause)
+			tok, err = Token{}, NewError(name(c.source()), ErrInvalid, message, cause)
 		}
 		c.settle(call, tok, err, true)
 	}()
-	tok, err = c.source.Token(WithHook(ctx, c.options.OnEvent))
-	tok, err = checked(c.source, tok, err)
+	tok, err = c.source().Token(WithHook(ctx, c.options.OnEvent))
+	tok, err = checked(c.source(), tok, err)
 }
 
 // panicSite returns the file and line at which the recovered panic began. A
@@ -319,7 +321,7 @@ func (c *CachedSource) settle(call *call, tok Token, err error, returned bool) {
 func (c *CachedSource) accept(now time.Time, tok Token) error {
 	expiry := tok.Metadata().Expiry
 	if !expiry.IsZero() && !now.Before(expiry) {
-		return NewError(name(c.source), ErrInvalid, "the token expired at "+expiry.UTC().Format(time.RFC3339), nil)
+		return NewError(name(c.source()), ErrInvalid, "the token expired at "+expiry.UTC().Format(time.RFC3339), nil)
 	}
 	c.current, c.fetched, c.aged, c.stale = tok, now, false, false
 	c.failures, c.since, c.err = 0, time.Time{}, nil
@@ -358,7 +360,7 @@ func (c *CachedSource) fail(now time.Time, err error) Event {
 	c.failures++
 	c.slowDown(now)
 	e := c.event(EventRefreshFailed, c.current)
-	e.Source, e.Err = name(c.source), err
+	e.Source, e.Err = name(c.source()), err
 	return e
 }
 
@@ -394,7 +396,7 @@ func (c *CachedSource) Invalidate(tok Token) {
 	if tok.IsZero() {
 		return
 	}
-	Invalidate(c.source, tok)
+	Invalidate(c.source(), tok)
 	c.mu.Lock()
 	now := time.Now()
 	if !c.current.Equal(tok) || c.isRejected(now) {
@@ -423,7 +425,7 @@ func (c *CachedSource) fetchedEvents() []Event {
 }
 
 func (c *CachedSource) event(kind EventKind, tok Token) Event {
-	e := Event{Kind: kind, Source: name(c.source)}
+	e := Event{Kind: kind, Source: name(c.source())}
 	if !tok.IsZero() {
 		// The token of a chain names the source inside the chain.
 		e.Source = cmp.Or(tok.Metadata().Origin, e.Source)
@@ -443,7 +445,7 @@ func (c *CachedSource) emit(events ...Event) {
 }
 
 // String returns the spelling of the wrapped source.
-func (c *CachedSource) String() string { return name(c.source) }
+func (c *CachedSource) String() string { return name(c.source()) }
 
 // Format writes the result of String for every verb. Without it fmt would read
 // fields while other goroutines write them.
@@ -455,7 +457,7 @@ func (c *CachedSource) Format(f fmt.State, _ rune) { io.WriteString(f, c.String(
 func (c *CachedSource) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	if r, ok := c.source.(Runner); ok {
+	if r, ok := c.source().(Runner); ok {
 		wg.Go(func() { r.Run(ctx) })
 	}
 	for {

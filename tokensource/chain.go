@@ -19,7 +19,9 @@ const rejectedFor = 5 * time.Minute
 // ChainSource asks several sources in order; see [Chain]. It is safe for
 // concurrent use.
 type ChainSource struct {
-	sources []TokenSource
+	// sources is a function, because dump libraries would print the connections
+	// of a source, and follow no function.
+	sources func() []TokenSource
 	kinds   []error // kinds of failure that lead to the next source
 
 	mu   sync.Mutex
@@ -53,7 +55,7 @@ func Chain(sources ...TokenSource) (*ChainSource, error) {
 }
 
 func newChain(sources []TokenSource, kinds []error) *ChainSource {
-	return &ChainSource{sources: sources, kinds: kinds, last: make([]attempt, len(sources))}
+	return &ChainSource{sources: func() []TokenSource { return sources }, kinds: kinds, last: make([]attempt, len(sources))}
 }
 
 // isNil reports whether s is nil or holds a nil pointer, function or the like.
@@ -78,13 +80,14 @@ func isNil(s TokenSource) bool {
 // still returns it, for five minutes at most. If every source has such a token,
 // the chain returns the first one. A context that ended always stops the chain.
 func (c *ChainSource) FallThrough(kinds ...error) *ChainSource {
-	return newChain(c.sources, slices.Concat(c.kinds, kinds))
+	return newChain(c.sources(), slices.Concat(c.kinds, kinds))
 }
 
 // String returns the spellings of the sources, separated by commas.
 func (c *ChainSource) String() string {
-	names := make([]string, len(c.sources))
-	for i, s := range c.sources {
+	sources := c.sources()
+	names := make([]string, len(sources))
+	for i, s := range sources {
 		names[i] = name(s)
 	}
 	return strings.Join(names, ",")
@@ -98,7 +101,8 @@ func (c *ChainSource) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()
 func (c *ChainSource) Token(ctx context.Context) (Token, error) {
 	var skipped Token
 	var attempts []error
-	for i, source := range c.sources {
+	sources := c.sources()
+	for i, source := range sources {
 		tok, err := source.Token(ctx)
 		tok, err = checked(source, tok, err)
 		if err == nil {
@@ -120,7 +124,7 @@ func (c *ChainSource) Token(ctx context.Context) (Token, error) {
 		if !c.fallsThrough(err) {
 			return Token{}, &ChainError{Attempts: attempts}
 		}
-		if i < len(c.sources)-1 {
+		if i < len(sources)-1 {
 			Emit(ctx, Event{Kind: EventFellThrough, Source: name(source), Fingerprint: tok.Fingerprint(), Err: err})
 		}
 	}
@@ -160,7 +164,7 @@ func (c *ChainSource) skip(i int, tok Token) bool {
 // Invalidate passes tok on to all sources. If the chain falls through on
 // [ErrRejected], it skips tok from now on.
 func (c *ChainSource) Invalidate(tok Token) {
-	for _, s := range c.sources {
+	for _, s := range c.sources() {
 		Invalidate(s, tok)
 	}
 	if !slices.Contains(c.kinds, ErrRejected) || tok.IsZero() {
@@ -179,7 +183,7 @@ func (c *ChainSource) Invalidate(tok Token) {
 // error of ctx.
 func (c *ChainSource) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	for _, s := range c.sources {
+	for _, s := range c.sources() {
 		if r, ok := s.(Runner); ok {
 			wg.Go(func() { r.Run(ctx) })
 		}

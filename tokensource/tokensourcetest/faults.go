@@ -191,6 +191,8 @@ func NotApplicable(why string) func(t *testing.T, secret string) []Scene {
 //     ended
 //   - the error, the token, the source and its events show neither the token nor a
 //     canary; nor do a chain and a cache around the source, in results and logs
+//   - the memory of the source, the chain and the cache hides them, as
+//     [AssertHidden] demands
 //
 // Pass [StoredFaults], [HTTPFaults] for a store behind HTTP, and the rows of
 // your own store. Play rows such as Denied against the real store.
@@ -247,6 +249,7 @@ func (r row) play(t *testing.T, s Scene, secret string) {
 	ctx := tokensource.WithHook(t.Context(), events.Record)
 	defer func() {
 		AssertNoSecret(t, s.Source, b.secrets(secret)...)
+		AssertHidden(t, s.Source, b.secrets(secret)...)
 		for _, e := range events.Events() {
 			AssertNoSecret(t, e, b.secrets(secret)...)
 		}
@@ -317,6 +320,7 @@ func (b Backend) wrapped(t *testing.T, source tokensource.TokenSource, secrets .
 			AssertNoSecret(t, v, b.secrets(secrets...)...)
 		}
 	}
+	AssertHidden(t, []any{chain, cache, err}, b.secrets(secrets...)...)
 	events.mu.Lock()
 	defer events.mu.Unlock()
 	if how := FindSecret(log.String(), b.secrets(secrets...)...); how != "" {

@@ -74,7 +74,8 @@ type webSource struct {
 	address, name, field, fault string
 	version                     string
 	password                    func() string // closures don't print
-	client                      *http.Client
+	client                      func() *http.Client
+	bare                        *http.Client // of a bad source
 
 	mu      sync.Mutex
 	session func() string // nil: none
@@ -186,7 +187,7 @@ func (s *webSource) ask(ctx context.Context, path, key, value string) (string, e
 		return "", s.fail(tokensource.ErrInvalid, "that is no URL", err)
 	}
 	req.Header.Set(key, value)
-	client := *s.client
+	client := *s.client()
 	if s.fault != "follows redirects" {
 		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	}
@@ -247,7 +248,12 @@ func runWebFaults(t *testing.T, fault string) {
 	server := httptest.NewServer(store)
 	t.Cleanup(server.Close)
 	source := func(edit func(*webSource)) *webSource {
-		s := &webSource{address: server.URL, name: "token", fault: fault, client: &http.Client{Transport: &http.Transport{}}}
+		s := &webSource{address: server.URL, name: "token", fault: fault}
+		client := &http.Client{Transport: &http.Transport{}}
+		s.client = func() *http.Client { return client }
+		if fault == "keeps its client in a field" {
+			s.bare = client
+		}
 		s.password = func() string { return password }
 		edit(s)
 		return s
@@ -313,7 +319,7 @@ func runWebFaults(t *testing.T, fault string) {
 			s.address = address
 			pool := x509.NewCertPool()
 			pool.AppendCertsFromPEM(ca)
-			s.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, InsecureSkipVerify: fault == "trusts anyone"}}
+			s.client().Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, InsecureSkipVerify: fault == "trusts anyone"}}
 		})
 	}
 	all := []tokensourcetest.Faults{tokensourcetest.StoredFaults(backend), tokensourcetest.HTTPFaults(backend, server.URL, open), faults}
@@ -375,6 +381,7 @@ func TestRunFaults_FailsABadBackend(t *testing.T) {
 		"has no source":                           {"Denied"},
 		"breaks nothing":                          {"ExpiredCredentials"},
 		"heals nothing":                           {"SecretMissing"},
+		"keeps its client in a field":             {"Denied", "Rotated", "ServerError"},
 		"logs in to anyone":                       {"UnknownCA", "ExpiredCertificate", "WrongHost"},
 	} {
 		t.Run(cmp.Or(fault, "none"), func(t *testing.T) {

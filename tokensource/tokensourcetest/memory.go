@@ -1,35 +1,49 @@
 package tokensourcetest
 
 import (
+	"net"
+	"net/http"
 	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 	"unsafe"
 )
 
 // AssertHidden fails t if the memory that value leads to holds one of the
 // secrets, in a form that [FindSecret] knows. Like dump and assertion
 // libraries, it follows pointers, interfaces, maps, slices and unexported
-// fields, but not functions.
+// fields, but not functions. It also fails t if value leads to a connection or
+// to a *http.Transport, because their buffers keep what they have carried. Hide
+// what you must keep behind a func value.
 //
-// Call it after value has worked and its connections have carried the secrets.
-// Timers may run: AssertHidden locks the mutex of a struct while it reads the
-// fields. Otherwise no other goroutine may use value meanwhile.
+// Call it after value has worked. Timers may run: AssertHidden holds the
+// mutexes of a struct while it reads the fields, and fails t if another
+// goroutine keeps one. Otherwise no other goroutine may use value meanwhile.
+// The walk skips the insides of runtime, reflect, sync, testing, log/slog and
+// crypto/x509. It fails t if the memory has too many parts to walk.
 //
 // The failure message names the place, and shows neither the value nor the
 // secret.
 func AssertHidden(t testing.TB, value any, secrets ...string) {
 	t.Helper()
 	w := &walk{seen: map[place]bool{}}
-	root := reflect.New(reflect.TypeOf(&value).Elem()).Elem()
-	root.Set(reflect.ValueOf(&value).Elem())
-	w.queue = append(w.queue, step{root, ""})
-	for len(w.queue) > 0 && len(w.seen) < maxPlaces {
-		next := w.queue[0]
-		w.queue = w.queue[1:]
+	root := reflect.ValueOf(&value).Elem()
+	w.queue = append(w.queue, step{v: root, at: &path{}})
+	for n := 0; len(w.queue) > 0 && w.flaw == ""; n++ {
+		if n == maxSteps {
+			w.flaw = "has too many parts to walk"
+			break
+		}
+		next := w.queue[len(w.queue)-1]
+		w.queue = w.queue[:len(w.queue)-1]
 		w.visit(next)
+	}
+	if w.flaw != "" {
+		t.Errorf("the memory of a %T %s", value, w.flaw)
+		return
 	}
 	var all strings.Builder
 	for _, found := range w.found {
@@ -41,29 +55,82 @@ func AssertHidden(t testing.TB, value any, secrets ...string) {
 	}
 	for _, found := range w.found {
 		if how := FindSecret(found.text, secrets...); how != "" {
-			t.Errorf("the memory of a %T leaks: %s at %s", value, how, found.path)
+			t.Errorf("the memory of a %T leaks: %s at %s; keep it behind a func value", value, how, found.at)
 			return
 		}
 	}
 }
 
-// maxPlaces bounds a walk that strays into the runtime data of a library.
-const maxPlaces = 1 << 20
+// maxSteps bounds a walk that strays into the data of a library. A source of
+// this repository takes some hundred steps.
+const maxSteps = 1 << 18
 
+// opaque holds the packages whose structs a walk skips. They hold no value of
+// the program, or they are in use by other goroutines, such as the test's.
+var opaque = map[string]bool{
+	"reflect": true, "runtime": true, "sync": true, "sync/atomic": true, "testing": true, "time": true,
+	"unique": true, "weak": true, "log/slog": true, "crypto/x509": true,
+}
+
+func isOpaque(typ reflect.Type) bool {
+	return opaque[typ.PkgPath()] || strings.HasPrefix(typ.PkgPath(), "internal/")
+}
+
+// connects reports whether v, the address of a struct, is a connection or a
+// pool of connections.
+func connects(v reflect.Value) bool {
+	switch v.Interface().(type) {
+	case net.Conn, *http.Transport:
+		return true
+	}
+	return false
+}
+
+// place tells the parts of memory apart. A struct and its first field have one
+// address, and two slices may begin at one address.
 type place struct {
 	at  unsafe.Pointer
 	typ reflect.Type
+	n   int
+}
+
+// path is a list of names, from the last one to the first.
+type path struct {
+	parent *path
+	name   string
+}
+
+func (p *path) to(name string) *path { return &path{p, name} }
+
+func (p *path) String() string {
+	if p.parent == nil {
+		return ""
+	}
+	return p.parent.String() + p.name
 }
 
 type step struct {
-	v    reflect.Value // addressable, or the element of a map
-	path string
+	v  reflect.Value // settable
+	at *path
 }
 
 type walk struct {
 	seen  map[place]bool
 	queue []step
-	found []struct{ text, path string }
+	flaw  string // why the walk ended early
+	found []struct {
+		text string
+		at   *path
+	}
+}
+
+func (w *walk) add(v reflect.Value, at *path) { w.queue = append(w.queue, step{settable(v), at}) }
+
+func (w *walk) keep(text string, at *path) {
+	w.found = append(w.found, struct {
+		text string
+		at   *path
+	}{text, at})
 }
 
 func (w *walk) visit(s step) {
@@ -71,24 +138,25 @@ func (w *walk) visit(s step) {
 	switch v.Kind() {
 	case reflect.String:
 		if v.Len() >= 4 {
-			w.found = append(w.found, struct{ text, path string }{strings.Clone(v.String()), s.path})
+			w.keep(strings.Clone(v.String()), s.at)
 		}
 	case reflect.Pointer:
-		if !v.IsNil() && w.isNew(v.UnsafePointer(), v.Type()) {
-			w.queue = append(w.queue, step{v.Elem(), s.path})
+		if !v.IsNil() && w.isNew(v.UnsafePointer(), v.Type(), 0) {
+			w.add(v.Elem(), s.at)
 		}
 	case reflect.Interface:
 		if !v.IsNil() {
-			w.queue = append(w.queue, step{settable(v.Elem()), s.path + "(" + v.Elem().Type().String() + ")"})
+			w.add(v.Elem(), s.at.to("("+v.Elem().Type().String()+")"))
 		}
 	case reflect.Struct:
 		w.fields(s)
 	case reflect.Map:
-		if v.IsNil() || !w.isNew(v.UnsafePointer(), v.Type()) {
+		if v.IsNil() || !w.isNew(v.UnsafePointer(), v.Type(), 0) {
 			return
 		}
 		for it := v.MapRange(); it.Next(); {
-			w.queue = append(w.queue, step{settable(it.Key()), s.path + "[key]"}, step{settable(it.Value()), s.path + "[]"})
+			w.add(it.Key(), s.at.to("[key]"))
+			w.add(it.Value(), s.at.to("[]"))
 		}
 	case reflect.Slice, reflect.Array:
 		w.elements(s)
@@ -97,7 +165,7 @@ func (w *walk) visit(s step) {
 
 func (w *walk) elements(s step) {
 	v := s.v
-	if v.Kind() == reflect.Slice && (v.IsNil() || !w.isNew(v.UnsafePointer(), v.Type())) {
+	if v.Kind() == reflect.Slice && (v.IsNil() || !w.isNew(v.UnsafePointer(), v.Type(), v.Len())) {
 		return
 	}
 	if v.Type().Elem().Kind() == reflect.Uint8 {
@@ -107,14 +175,15 @@ func (w *walk) elements(s step) {
 		}
 		b := make([]byte, v.Len())
 		reflect.Copy(reflect.ValueOf(b), v)
-		w.found = append(w.found, struct{ text, path string }{string(b), s.path})
+		w.keep(string(b), s.at)
 		return
 	}
 	if flat(v.Type().Elem().Kind()) {
 		return
 	}
-	for i := range v.Len() {
-		w.queue = append(w.queue, step{settable(v.Index(i)), s.path + "[]"})
+	at := s.at.to("[]")
+	for i := range min(v.Len(), maxSteps+1) {
+		w.add(v.Index(i), at)
 	}
 }
 
@@ -122,67 +191,101 @@ func flat(k reflect.Kind) bool {
 	return k >= reflect.Bool && k <= reflect.Complex128 || k == reflect.Func || k == reflect.Chan || k == reflect.UnsafePointer
 }
 
-// fields visits copies of the fields of a struct, made under its mutex.
+// fields visits copies of the fields of a struct, made under its mutexes.
 func (w *walk) fields(s step) {
 	v := settable(s.v)
 	typ := v.Type()
-	if !w.isNew(v.Addr().UnsafePointer(), typ) && typ.Size() > 0 {
+	if !w.isNew(v.Addr().UnsafePointer(), typ, 0) || w.loads(v, s.at) || isOpaque(typ) {
 		return
 	}
-	if typ.PkgPath() == "sync/atomic" && strings.HasPrefix(typ.Name(), "Pointer[") {
-		loaded := v.Addr().MethodByName("Load").Call(nil)[0]
-		w.queue = append(w.queue, step{settable(loaded), s.path})
+	if connects(v.Addr()) {
+		w.flaw = "leads to a " + v.Addr().Type().String() + " at " + s.at.String() +
+			"; keep it behind a func value, because its buffers keep what they have carried"
 		return
 	}
-	switch p := v.Addr().Interface().(type) {
-	case *sync.Map:
-		p.Range(func(key, value any) bool {
-			w.queue = append(w.queue, step{settable(reflect.ValueOf(&key).Elem()), s.path + "[key]"}, step{settable(reflect.ValueOf(&value).Elem()), s.path + "[]"})
-			return true
-		})
-		return
-	case *atomic.Value:
-		loaded := p.Load()
-		w.queue = append(w.queue, step{reflect.ValueOf(&loaded).Elem(), s.path})
+	unlock := w.lock(v, s.at)
+	defer unlock()
+	if w.flaw != "" {
 		return
 	}
-	if typ.PkgPath() == "sync" || typ.PkgPath() == "sync/atomic" || typ.PkgPath() == "weak" {
-		return
-	}
-	defer lock(v)()
 	for i := range typ.NumField() {
 		field := settable(v.Field(i))
-		path := s.path + "." + typ.Field(i).Name
-		if plain := field.Kind(); plain == reflect.Struct {
-			w.fields(step{field, path}) // not copied: it may hold a mutex
+		at := s.at.to("." + typ.Field(i).Name)
+		if field.Kind() == reflect.Struct {
+			w.fields(step{field, at}) // not copied: it may hold a mutex
 			continue
 		}
 		copied := reflect.New(field.Type()).Elem()
 		copied.Set(field)
-		w.queue = append(w.queue, step{copied, path})
+		w.add(copied, at)
 	}
 }
 
-// lock locks the first free mutex among the fields of v. It returns a function
-// that unlocks it.
-func lock(v reflect.Value) func() {
+// loads adds the content of v if v is an atomic or concurrent container.
+func (w *walk) loads(v reflect.Value, at *path) bool {
+	typ := v.Type()
+	if typ.PkgPath() == "sync/atomic" && strings.HasPrefix(typ.Name(), "Pointer[") {
+		w.add(v.Addr().MethodByName("Load").Call(nil)[0], at)
+		return true
+	}
+	switch p := v.Addr().Interface().(type) {
+	case *sync.Map:
+		p.Range(func(key, value any) bool {
+			w.add(reflect.ValueOf(&key).Elem(), at.to("[key]"))
+			w.add(reflect.ValueOf(&value).Elem(), at.to("[]"))
+			return true
+		})
+	case *atomic.Value:
+		loaded := p.Load()
+		w.add(reflect.ValueOf(&loaded).Elem(), at)
+	default:
+		return false
+	}
+	return true
+}
+
+// lock locks the mutexes among the fields of v. It returns a function that
+// unlocks them. A mutex that stays locked ends the walk.
+func (w *walk) lock(v reflect.Value, at *path) (unlock func()) {
+	var held []sync.Locker
 	for i := range v.NumField() {
-		switch m := settable(v.Field(i)).Addr().Interface().(type) {
+		var m interface {
+			sync.Locker
+			TryLock() bool
+		}
+		switch field := settable(v.Field(i)).Addr().Interface().(type) {
 		case *sync.Mutex:
-			if m.TryLock() {
-				return m.Unlock
-			}
+			m = field
 		case *sync.RWMutex:
-			if m.TryRLock() {
-				return m.RUnlock
-			}
+			m = field
+		default:
+			continue
+		}
+		if !lockSoon(m) {
+			w.flaw = "is in use: a goroutine keeps the mutex " + at.to("."+v.Type().Field(i).Name).String() + " locked"
+			break
+		}
+		held = append(held, m)
+	}
+	return func() {
+		for _, m := range held {
+			m.Unlock()
 		}
 	}
-	return func() {}
 }
 
-func (w *walk) isNew(at unsafe.Pointer, typ reflect.Type) bool {
-	p := place{at, typ}
+// lockSoon tries to lock m until that works, for [patience] at most.
+func lockSoon(m interface{ TryLock() bool }) bool {
+	for end := time.Now().Add(patience); !m.TryLock(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *walk) isNew(at unsafe.Pointer, typ reflect.Type, n int) bool {
+	p := place{at, typ, n}
 	if at == nil || w.seen[p] {
 		return false
 	}

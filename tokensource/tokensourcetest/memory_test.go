@@ -4,22 +4,32 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/packagecloud-go/sdk/tokensource"
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
-// failures counts what an assertion finds.
+// failures keeps what an assertion finds.
 type failures struct {
 	testing.TB
-	n int
+	n    int
+	text string
 }
 
-func (f *failures) Helper()               {}
-func (f *failures) Errorf(string, ...any) { f.n++ }
+func (f *failures) Helper() {}
+func (f *failures) Errorf(format string, args ...any) {
+	f.n++
+	f.text += fmt.Sprintf(format, args...)
+}
 
 // Guarantee K1.
 func TestAssertHidden_FindsWhatDumpsFind(t *testing.T) {
@@ -60,4 +70,39 @@ func TestAssertHidden_FindsWhatDumpsFind(t *testing.T) {
 	if f.n != 0 {
 		t.Errorf("closures: %d failures; want none", f.n)
 	}
+}
+
+// A connection keeps what it has carried, and its goroutines hold its mutexes.
+func TestAssertHidden_RefusesConnectionsAndValuesInUse(t *testing.T) {
+	client, server := net.Pipe()
+	defer client.Close()
+	defer server.Close()
+	held := struct{ mu sync.Mutex }{}
+	held.mu.Lock()
+	defer held.mu.Unlock()
+	endless := make([]any, 1<<20)
+	for says, v := range map[string]any{
+		"a *http.Transport at .Transport": http.Client{Transport: &http.Transport{}},
+		"a *net.pipe":                     struct{ conn net.Conn }{client},
+		"keeps the mutex":                 &held,
+		"too many parts":                  endless,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var f failures
+			tokensourcetest.AssertHidden(&f, v, "hidden-s3cr3t-canary")
+			if f.n != 1 || !strings.Contains(f.text, strings.Split(says, " at ")[0]) {
+				t.Errorf("%s: %d failures: %s", says, f.n, f.text)
+			}
+		})
+	}
+}
+
+// Guarantee K1.
+func TestAssertHidden_AllowsAMutexThatIsReleased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held := struct{ mu sync.RWMutex }{}
+		held.mu.Lock()
+		time.AfterFunc(time.Second, held.mu.Unlock)
+		tokensourcetest.AssertHidden(t, &held, "hidden-s3cr3t-canary")
+	})
 }

@@ -74,6 +74,7 @@ type Backend struct {
 //   - its errors are *tokensource.Error, name the source and have at most 1 KiB
 //   - it heeds a context that has ended, and is safe for concurrent use
 //   - nothing that it returns or reports shows the token or a canary
+//   - its memory hides them after it has worked, as [AssertHidden] demands
 //   - it can be written, if it is a Sink or a Stager
 //
 // Use the race detector, and test against the real store where possible. The
@@ -186,6 +187,7 @@ func testStored(t *testing.T, b Backend) {
 		}
 	}
 	AssertNoSecret(t, source, b.secrets(secret)...)
+	AssertHidden(t, source, b.secrets(secret)...)
 }
 
 func testNewline(t *testing.T, b Backend) {

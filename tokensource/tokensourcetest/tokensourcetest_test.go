@@ -47,7 +47,7 @@ func (s *store) remove() {
 func (s *store) backend() tokensourcetest.Backend {
 	b := tokensourcetest.Backend{
 		New: func(t *testing.T) tokensource.TokenSource {
-			return &source{store: s}
+			return &source{store: func() *store { return s }}
 		},
 		Set:      func(t *testing.T, value string) { s.set(value) },
 		Remove:   func(t *testing.T) { s.remove() },
@@ -57,11 +57,13 @@ func (s *store) backend() tokensourcetest.Backend {
 	switch s.fault {
 	case "no String method":
 		b.New = func(t *testing.T) tokensource.TokenSource {
-			return struct{ tokensource.TokenSource }{&source{store: s}}
+			return struct{ tokensource.TokenSource }{&source{store: func() *store { return s }}}
 		}
 		b.Compares = false
 	case "no Sink":
-		b.New = func(t *testing.T) tokensource.TokenSource { return readOnly{&source{store: s}} }
+		b.New = func(t *testing.T) tokensource.TokenSource {
+			return readOnly{&source{store: func() *store { return s }}}
+		}
 	}
 	return b
 }
@@ -72,9 +74,10 @@ func (r readOnly) Token(ctx context.Context) (tokensource.Token, error) { return
 func (r readOnly) String() string                                       { return r.s.String() }
 
 type source struct {
-	store  *store
+	store  func() *store // dump libraries follow no function
 	cached tokensource.Token
 	Login  string
+	opened *struct{ with string }
 }
 
 func (*source) String() string { return "mem:token" }
@@ -84,7 +87,7 @@ func (s *source) fail(kind error, message string, cause error) error {
 }
 
 func (s *source) Token(ctx context.Context) (tokensource.Token, error) {
-	st := s.store
+	st := s.store()
 	if err := ctx.Err(); err != nil && st.fault != "ignores its context" {
 		return tokensource.Token{}, s.fail(tokensource.ErrUnavailable, "the context ended", err)
 	}
@@ -136,6 +139,8 @@ func (s *source) Token(ctx context.Context) (tokensource.Token, error) {
 		tokensource.Emit(ctx, tokensource.Event{Kind: "read", Detail: value})
 	case "secret in a field":
 		s.Login = password
+	case "secret behind a pointer":
+		s.opened = &struct{ with string }{password}
 	}
 	tok, err := tokensource.NewToken(value, meta)
 	if err != nil && st.fault == "quotes what is malformed" {
@@ -146,7 +151,7 @@ func (s *source) Token(ctx context.Context) (tokensource.Token, error) {
 }
 
 func (s *source) Put(ctx context.Context, next, expected tokensource.Token) (tokensource.Token, error) {
-	st := s.store
+	st := s.store()
 	if err := ctx.Err(); err != nil && st.fault != "puts in a cancelled context" {
 		return tokensource.Token{}, s.fail(tokensource.ErrUnavailable, "the context ended", err)
 	}
@@ -167,40 +172,40 @@ func (s *source) Put(ctx context.Context, next, expected tokensource.Token) (tok
 }
 
 func (s *source) Stage(ctx context.Context, next tokensource.Token) (tokensource.Token, error) {
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	if !s.store.staged.IsZero() {
+	s.store().mu.Lock()
+	defer s.store().mu.Unlock()
+	if !s.store().staged.IsZero() {
 		return tokensource.Token{}, s.fail(tokensource.ErrConflict, "another is staged", nil)
 	}
-	s.store.staged = next
+	s.store().staged = next
 	return next, nil
 }
 
 func (s *source) Staged(context.Context) (tokensource.Token, error) {
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	if s.store.staged.IsZero() {
+	s.store().mu.Lock()
+	defer s.store().mu.Unlock()
+	if s.store().staged.IsZero() {
 		return tokensource.Token{}, s.fail(tokensource.ErrNotFound, "none is staged", nil)
 	}
-	return s.store.staged, nil
+	return s.store().staged, nil
 }
 
 func (s *source) Promote(ctx context.Context, staged tokensource.Token) error {
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	if !s.store.staged.Equal(staged) && s.store.fault != "promotes anything" {
+	s.store().mu.Lock()
+	defer s.store().mu.Unlock()
+	if !s.store().staged.Equal(staged) && s.store().fault != "promotes anything" {
 		return s.fail(tokensource.ErrConflict, "it isn't staged", nil)
 	}
 	value := staged.Reveal()
-	s.store.value, s.store.staged = &value, tokensource.Token{}
-	s.store.version++
+	s.store().value, s.store().staged = &value, tokensource.Token{}
+	s.store().version++
 	return nil
 }
 
 func (s *source) Discard(context.Context, tokensource.Token) error {
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	s.store.staged = tokensource.Token{}
+	s.store().mu.Lock()
+	defer s.store().mu.Unlock()
+	s.store().staged = tokensource.Token{}
 	return nil
 }
 
@@ -240,6 +245,7 @@ func TestRun_FailsABadBackend(t *testing.T) {
 		"keeps the newline":             {newline},
 		"tells events":                  {event},
 		"secret in a field":             {stored},
+		"secret behind a pointer":       {stored},
 		"no String method":              {stored},
 		"no Sink":                       {""},
 		"puts in a cancelled context":   {putContext},
