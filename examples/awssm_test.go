@@ -19,8 +19,9 @@ import (
 	"github.com/packagecloud-go/sdk/backends/awssm"
 )
 
-// moto is a server of Secrets Manager and IAM that checks signatures and actions.
-// It knows no resource of a policy but "*", so that this is checked in front of it.
+// moto is a server of Secrets Manager and IAM that checks signatures and
+// actions. It knows only the resource "*" in a policy, so ServeHTTP checks
+// resources in front of it.
 type moto struct {
 	t         *testing.T
 	url       string
@@ -62,11 +63,11 @@ func startMoto(t *testing.T, unchecked string) *moto {
 	}
 }
 
-// untilStdinEnds runs a server until its standard input ends, which it does with
-// this process, however that ends.
+// untilStdinEnds runs a server until its standard input ends. That happens when
+// this process ends, in whatever way.
 const untilStdinEnds = `"$@" </dev/null & exec 2>&-; cat >/dev/null; kill -9 $!`
 
-// post sends a request that isn't signed.
+// post sends an unsigned request.
 func (m *moto) post(service, contentType, target, body string) []byte {
 	m.t.Helper()
 	req, err := http.NewRequestWithContext(m.t.Context(), "POST", m.url, strings.NewReader(body))
@@ -102,7 +103,7 @@ func (m *moto) create(name, value string) {
 	m.arns[name] = answer.ARN
 }
 
-// put gives a secret another value.
+// put stores another value in a secret.
 func (m *moto) put(name, value string) {
 	m.t.Helper()
 	body, err := json.Marshal(map[string]string{"SecretId": name, "SecretString": value})
@@ -112,8 +113,8 @@ func (m *moto) put(name, value string) {
 	m.post("secretsmanager", "application/x-amz-json-1.1", "secretsmanager.PutSecretValue", string(body))
 }
 
-// ServeHTTP refuses requests about secrets that the policy doesn't permit, as AWS
-// does, and passes the others on to moto.
+// ServeHTTP refuses requests for secrets that the policy doesn't permit, as AWS
+// does. It passes the others on to moto.
 func (m *moto) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	var request struct{ SecretId string }
@@ -137,8 +138,8 @@ func (m *moto) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// policy splits a policy of one statement into what moto checks and what is
-// checked in front of it.
+// policy splits a policy of one statement: moto checks one part, and ServeHTTP
+// checks the other.
 func (m *moto) policy(text string) (actions string) {
 	m.t.Helper()
 	var policy struct {
@@ -160,8 +161,8 @@ func (m *moto) policy(text string) (actions string) {
 	return string(out)
 }
 
-// user makes an IAM user with this policy, unless it is empty, and returns the
-// environment that holds an access key of his.
+// user makes an IAM user with this policy, unless it is empty. It returns the
+// environment variables with an access key of the user.
 func (m *moto) user(name, policy string) (env []string, secret string) {
 	m.t.Helper()
 	iam := func(action string, form url.Values) []byte {
@@ -210,7 +211,7 @@ func TestAwssm_PushesWithItsPolicyAlone(t *testing.T) {
 		t.Errorf("%d requests without a token", n)
 	}
 
-	// Nor does the policy permit to write.
+	// The policy doesn't permit writing.
 	w.enter(allowed)
 	store, err := awssm.OpenStore(t.Context(), "prod/packagecloud", awssm.Options{Field: "token"})
 	if err != nil {

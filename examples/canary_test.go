@@ -29,9 +29,9 @@ func (l *logged) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-// The whole road at once: every place a token can be in, spelled in one string,
-// with a cache, a client and a logger behind it. Whatever is wrong with the place
-// or the token, neither the error nor the log nor an event shows a secret.
+// This test uses every kind of source, spelled in one string, with a cache, a
+// client and a logger. Whatever is wrong with the source or the token, no
+// error, log line or event shows a secret.
 //
 // Guarantee G1.
 func TestCanary_EveryPlaceInOneString(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Each place that gets the token in turn is the one the program takes it from,
-// since the places are asked in order and those before have none.
+// The program asks the places in order. It uses the first place that has a
+// token.
 func TestChain_SaysWhereTheTokenCameFrom(t *testing.T) {
 	w := newWorld(t)
 	m := startMoto(t, "1000000")
@@ -49,7 +49,7 @@ func TestChain_SaysWhereTheTokenCameFrom(t *testing.T) {
 	}
 }
 
-// Behind a place that denies the token, others aren't looked at.
+// The program stops at a place that denies the token.
 func TestChain_EndsAtADenial(t *testing.T) {
 	v := startVault(t)
 	w := newWorld(t)
@@ -70,7 +70,7 @@ func TestChain_EndsAtADenial(t *testing.T) {
 	}
 }
 
-// Without a variable, the chain is that of a machine where someone works.
+// Without the variable, the program uses the chain for a developer's machine.
 func TestChain_FindsTheFileOfTheCLI(t *testing.T) {
 	w := newWorld(t)
 	if err := os.Chmod(w.dir, 0o700); err != nil { // whatever the umask

@@ -35,8 +35,8 @@ type conjurVariable struct {
 
 const conjurJWT = "canary.service-account.token"
 
-// load reads a policy as Conjur does when it is loaded into the branch root: as much
-// of its language as policy.yml uses. It fails the test for all else.
+// load reads the part of Conjur's policy language that policy.yml uses, as for
+// the branch root. It fails the test for the rest of the language.
 func (s *conjurServer) load(t *testing.T, policy string) {
 	t.Helper()
 	var document yaml.Node
@@ -96,8 +96,8 @@ var buildConjurServer = sync.OnceValue(func() error {
 	return nil
 })
 
-// startConjur runs the server with this policy, in which all variables have the
-// value, and returns the settings of a pod.
+// startConjur runs the server with this policy and returns the settings of a
+// pod. All variables have the given value.
 func startConjur(w *world, policy, value string) (env []string) {
 	w.t.Helper()
 	s := conjurServer{Account: "acme", Variables: []conjurVariable{{ID: "prod/other/token"}}}
@@ -136,7 +136,7 @@ func TestConjur_ListsWithItsPolicyAlone(t *testing.T) {
 		t.Errorf("%d requests without a token", n)
 	}
 
-	// Nor does the policy permit to write.
+	// The policy doesn't permit writing.
 	w.enter(settings)
 	source, err := conjur.New("prod/packagecloud/token", conjur.Options{})
 	if err != nil {

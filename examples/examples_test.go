@@ -1,5 +1,6 @@
-// Package examples tests the programs below it: each is built, and run as a
-// process against real servers, with exactly the policy that lies beside it.
+// Package examples tests the programs in its folders. It builds each program
+// and runs it as a process against real servers, with exactly the policy beside
+// the program.
 package examples
 
 import (
@@ -26,7 +27,7 @@ import (
 
 const deb = "demo_1.0_amd64.deb"
 
-// bin is where the programs are.
+// bin is the folder of the built programs.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -49,9 +50,9 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// world is where a program runs: a packagecloud server with the repository
-// acme/main, a home directory, an environment that holds nothing else, and a
-// working directory with a package to push.
+// world is the surroundings of a program: a packagecloud server with the
+// repository acme/main, a home directory, and an environment that holds nothing
+// else. Its working directory holds a package to push.
 type world struct {
 	*packagecloudtest.Server
 	t       *testing.T
@@ -74,7 +75,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// write makes a file in the working directory, for its owner alone.
+// write makes a file in the working directory that only its owner can read.
 func (w *world) write(name, content string) (path string) {
 	w.t.Helper()
 	path = filepath.Join(w.dir, name)
@@ -92,8 +93,8 @@ func (w *world) store(repository string) {
 	}
 }
 
-// command is the program with the world's environment and that in addition. It is
-// killed if it doesn't end.
+// command returns the program with the world's environment and the given
+// variables. It kills the program if that doesn't end.
 func (w *world) command(env []string, program string, args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	w.t.Cleanup(cancel)
@@ -102,7 +103,7 @@ func (w *world) command(env []string, program string, args ...string) *exec.Cmd 
 	return cmd
 }
 
-// run runs a program to its end and returns what it printed and its exit status.
+// run runs a program to its end. It returns the output and the exit status.
 func (w *world) run(env []string, program string, args ...string) (stdout, stderr string, status int) {
 	w.t.Helper()
 	cmd := w.command(env, program, args...)
@@ -118,7 +119,8 @@ func (w *world) run(env []string, program string, args ...string) (stdout, stder
 	return w.checked(out.String()), w.checked(errs.String()), status
 }
 
-// checked asserts that output holds no secret, and returns it fit to be shown.
+// checked asserts that output holds no secret, and returns it in a printable
+// form.
 func (w *world) checked(output string) string {
 	w.t.Helper()
 	if leak := tokensourcetest.FindSecret(output, w.secrets...); leak != "" {
@@ -130,7 +132,7 @@ func (w *world) checked(output string) string {
 	return output
 }
 
-// succeeds asserts what a program prints on its standard output.
+// succeeds asserts the text that a program prints on its standard output.
 func (w *world) succeeds(want string, env []string, program string, args ...string) {
 	w.t.Helper()
 	if stdout, stderr, status := w.run(env, program, args...); status != 0 || stdout != want {
@@ -138,8 +140,8 @@ func (w *world) succeeds(want string, env []string, program string, args ...stri
 	}
 }
 
-// fails asserts that a program says each of these in one line of standard error,
-// prints nothing else, and ends with status 1.
+// fails asserts that a program prints one line on standard error, which holds
+// each of these texts, prints nothing else, and ends with status 1.
 func (w *world) fails(want []string, env []string, program string, args ...string) {
 	w.t.Helper()
 	stdout, stderr, status := w.run(env, program, args...)
@@ -153,7 +155,8 @@ func (w *world) fails(want []string, env []string, program string, args ...strin
 	}
 }
 
-// enter makes the world's environment, with env in addition, that of the test itself.
+// enter sets the world's environment, with the given variables, for the test
+// itself.
 func (w *world) enter(env []string) {
 	for _, setting := range append(w.env[:len(w.env):len(w.env)], env...) {
 		name, value, _ := strings.Cut(setting, "=")
@@ -161,14 +164,14 @@ func (w *world) enter(env []string) {
 	}
 }
 
-// requests are how many the server got since the last time.
+// requests returns the number of requests since its last call.
 func (w *world) requests() int {
 	defer w.ResetRequests()
 	return len(w.Requests())
 }
 
-// unavailable skips the test for want of a server, or fails it where all have to
-// be there.
+// unavailable skips the test if a server is absent. It fails the test where all
+// servers are required.
 func unavailable(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("REQUIRE_REAL_SERVERS") == "1" {
@@ -177,8 +180,9 @@ func unavailable(t *testing.T, what string) {
 	t.Skip("SKIPPED, no real server: " + what)
 }
 
-// serve starts a server that prints what it has to tell as its first lines, ends
-// when its standard input does, and is fed with input. It returns those lines.
+// serve starts a server and writes input to its standard input. The server
+// prints its settings as its first lines, which serve returns. It ends with its
+// standard input.
 func serve(t *testing.T, input string, lines int, cmd *exec.Cmd) []string {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()
@@ -207,7 +211,7 @@ func serve(t *testing.T, input string, lines int, cmd *exec.Cmd) []string {
 	return told
 }
 
-// read returns a file that lies beside a program.
+// read returns a file beside a program.
 func read(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -217,7 +221,7 @@ func read(t *testing.T, path string) string {
 	return string(content)
 }
 
-// without returns a policy without the paragraph that holds this statement.
+// without returns a policy without the paragraph of this statement.
 func without(t *testing.T, policy, statement string) string {
 	t.Helper()
 	all := strings.Split(policy, "\n\n")
@@ -228,7 +232,7 @@ func without(t *testing.T, policy, statement string) string {
 	return strings.Join(kept, "\n\n")
 }
 
-// cannotPut asserts that whoever may read a store's token may not write one.
+// cannotPut asserts that the reader of a store's token may not write it.
 func cannotPut(t *testing.T, store tokensource.Sink) {
 	t.Helper()
 	current, err := store.Token(t.Context())
@@ -316,7 +320,7 @@ func TestQuickstart_DoesTheMainJob(t *testing.T) {
 		t.Errorf("ended with %d:\n%s%s", status, stdout, stderr)
 	}
 
-	// Live, it leaves nothing behind.
+	// With -live, the program leaves no package behind.
 	token := []string{"PACKAGECLOUD_TOKEN=" + w.Token()}
 	stdout, stderr, status = w.run(token, "quickstart", "-live", "acme/main")
 	if want := "2 in all"; status != 0 || !strings.Contains(stdout, want) {
@@ -333,7 +337,7 @@ func TestQuickstart_DoesTheMainJob(t *testing.T) {
 	}
 }
 
-// Whoever calls a program without arguments is told which it takes.
+// A program without arguments prints its usage.
 func TestPrograms_SayHowTheyAreUsed(t *testing.T) {
 	w := newWorld(t)
 	for _, program := range []string{"env", "file", "command", "awssm", "vault", "conjur"} {

@@ -44,7 +44,7 @@ func startVault(t *testing.T) *realVault {
 }
 
 // call sends a request with the root token and decodes the answer. It reports
-// whether Vault has done it.
+// whether Vault accepted the request.
 func (v *realVault) call(method, path string, body, answer any) bool {
 	v.t.Helper()
 	var sent bytes.Buffer
@@ -89,7 +89,8 @@ func (v *realVault) policy(name, text string) {
 	v.write("sys/policies/acl/"+name, map[string]any{"policy": text})
 }
 
-// token makes a Vault token with this policy, and without Vault's default policy.
+// token makes a Vault token with this policy, but without Vault's default
+// policy.
 func (v *realVault) token(policy, ttl string) (token, accessor string) {
 	v.t.Helper()
 	var answer struct {
@@ -104,7 +105,8 @@ func (v *realVault) token(policy, ttl string) (token, accessor string) {
 	return answer.Auth.Token, answer.Auth.Accessor
 }
 
-// jwt makes a role for the policy, and returns a JWT to log in to it with.
+// jwt makes a role for the policy. It returns a JWT that can log in to the
+// role.
 func (v *realVault) jwt(role, policy string) string {
 	v.t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
@@ -130,7 +132,7 @@ func (v *realVault) jwt(role, policy string) string {
 	return text + "." + encode(ed25519.Sign(private, []byte(text)))
 }
 
-// watching is the vault program at work.
+// watching is a running vault program.
 type watching struct {
 	w      *world
 	cmd    *exec.Cmd
@@ -153,7 +155,7 @@ func (w *world) watch(env []string, args ...string) *watching {
 	return p
 }
 
-// count asserts that the program counts that many packages.
+// count asserts the number of packages that the program prints.
 func (p *watching) count(n int) {
 	p.w.t.Helper()
 	line, err := p.lines.ReadString('\n')
@@ -164,7 +166,7 @@ func (p *watching) count(n int) {
 	}
 }
 
-// stop interrupts the program and asserts that it ends well.
+// stop interrupts the program and asserts that it ends with success.
 func (p *watching) stop() {
 	p.w.t.Helper()
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
@@ -216,7 +218,7 @@ func TestVault_WatchesWithItsPolicyAlone(t *testing.T) {
 		t.Errorf("%d requests without a token", n)
 	}
 
-	// Nor does the policy permit to write.
+	// The policy doesn't permit writing.
 	v.policy("packagecloud", policy)
 	w.enter(nil)
 	source, err := vault.New(nil, "secret/packagecloud", vault.Options{Auth: vault.JWT{Role: "packagecloud", Token: vault.Literal(jwt)}})
@@ -226,8 +228,8 @@ func TestVault_WatchesWithItsPolicyAlone(t *testing.T) {
 	cannotPut(t, source)
 }
 
-// The two other statements of the policy are what a Vault token needs to outlive
-// its first term, and it needs both.
+// A Vault token needs the two other statements of the policy to outlive its
+// first term. It needs both.
 func TestVault_TokenOutlivesItsTermWithItsPolicyAlone(t *testing.T) {
 	v := startVault(t)
 	w := newWorld(t)
@@ -261,7 +263,8 @@ func TestVault_TokenOutlivesItsTermWithItsPolicyAlone(t *testing.T) {
 	}
 }
 
-// expiry is when the token with this accessor ends, or zero if it has.
+// expiry returns the end of the token with this accessor. It is zero if the
+// token has ended.
 func (v *realVault) expiry(accessor string) time.Time {
 	v.t.Helper()
 	var answer struct {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestCache_ReadClockEndsATokenWhoseTimersStoodStill looks inside, because no
-// test can suspend the machine: it stops the cache's own time, as a suspend does,
-// and lets the wall clock go on.
+// TestCache_ReadClockEndsATokenWhoseTimersStoodStill changes fields of the
+// cache, because no test can suspend the machine. It stops the cache's own
+// time, as a suspend does, and lets the wall clock go on.
 //
 // Guarantee H1.
 func TestCache_ReadClockEndsATokenWhoseTimersStoodStill(t *testing.T) {

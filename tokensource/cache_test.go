@@ -33,7 +33,7 @@ func cache(t testing.TB, source tokensource.TokenSource, options tokensource.Cac
 
 var errDown = tokensource.NewError("test:token", tokensource.ErrUnavailable, "it is down", nil)
 
-// countingContext counts how often it is looked at.
+// countingContext counts the calls of its methods.
 type countingContext struct {
 	context.Context
 	looks atomic.Int32
@@ -69,8 +69,8 @@ func TestCache_HitAllocatesNothingAndIgnoresItsContext(t *testing.T) {
 
 // Guarantee H1.
 func TestCache_HitTakesNoLock(t *testing.T) {
-	// String runs under the cache's lock when an event is made: a source that
-	// blocks there holds the lock, and hits must go on.
+	// The cache calls String under its lock to make an event. A source that
+	// blocks there holds the lock, and hits must still return.
 	source := &lockHolder{Source: tokensourcetest.NewSource("abc"), entered: make(chan struct{}), leave: make(chan struct{})}
 	c := cache(t, source, tokensource.CacheOptions{})
 	tok := wantToken(t, c, "abc")
@@ -250,7 +250,7 @@ func TestCache_SourceThatIgnoresItsContextHoldsUpNobody(t *testing.T) {
 		if calls.Load() != 1 {
 			t.Errorf("%d calls run at once", calls.Load())
 		}
-		// The late success is taken in.
+		// The cache accepts the late success.
 		close(release)
 		synctest.Wait()
 		wantToken(t, c, "late")
@@ -353,7 +353,7 @@ func TestCache_ServesFreshThenStaleThenExpired(t *testing.T) {
 		synctest.Wait()
 		wantToken(t, c, "two")
 
-		// The store goes down for good: "two" is served to the end of MaxStale.
+		// The store stays down, and the cache serves "two" until MaxStale.
 		fetched := c.Status().Fetched
 		source.Delay(0)
 		source.Fail(errDown)
@@ -507,7 +507,7 @@ func TestCache_ATokenThatIsNotRenewedIsNotAskedForEverFaster(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 		defer cancel()
 		c.Run(ctx)
-		// Some 10 in the first hour, then the backoff's one a minute.
+		// Some 10 tries in the first hour, then one a minute.
 		if n := source.Calls(); n < 60 || n > 110 {
 			t.Errorf("%d calls in two hours", n)
 		}
@@ -586,7 +586,7 @@ func TestCache_ReadClockIsNoReasonToFetch(t *testing.T) {
 	})
 }
 
-// What fmt reads of a struct, other goroutines may write at the time.
+// fmt reads fields of a struct that other goroutines may write.
 func TestCache_PrintsNothingButItsName(t *testing.T) {
 	chain, err := tokensource.Chain(tokensourcetest.NewSource("one"), tokensource.Static("two"))
 	if err != nil {
@@ -600,8 +600,8 @@ func TestCache_PrintsNothingButItsName(t *testing.T) {
 	}
 }
 
-// backoffBound is the most tries there can be in a time of failing: those on the
-// way up to half a minute, then one each 30 s.
+// backoffBound returns the largest number of tries in a time of failures. The
+// pauses grow to half a minute; after that there is one try each 30 s.
 func backoffBound(d time.Duration) int { return 7 + int(d/(30*time.Second)) }
 
 // Guarantee H4.
@@ -1085,7 +1085,7 @@ func BenchmarkCacheHitParallel(b *testing.B) {
 	})
 }
 
-// BenchmarkAtomicLoad is the floor: the one load that a hit makes.
+// BenchmarkAtomicLoad is the lower bound: a hit makes one such load.
 func BenchmarkAtomicLoad(b *testing.B) {
 	var p atomic.Pointer[string]
 	p.Store(new(string))

@@ -231,8 +231,8 @@ func TestChain_SkipsARejectedTokenForFiveMinutes(t *testing.T) {
 		c.Invalidate(one)
 		wantToken(t, c, "two")
 
-		// Another token of the same source is served at once, and the
-		// source's one fingerprint is then free again.
+		// The chain returns another token of the same source at once. It then
+		// forgets the source's rejected fingerprint.
 		first.Set("new")
 		wantToken(t, c, "new")
 		first.Set("one")
@@ -325,7 +325,7 @@ func TestChain_ErrorsHoldNoSecret(t *testing.T) {
 	}
 }
 
-// worker is a Runner that notes that it ran and stopped.
+// worker is a Runner that records whether it ran and stopped.
 type worker struct {
 	*tokensourcetest.Source
 	ran, stopped chan struct{}

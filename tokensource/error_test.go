@@ -26,7 +26,7 @@ type pointerError struct {
 func (e *pointerError) Error() string { return fmt.Sprint(e.Header) }
 func (e *pointerError) Unwrap() error { return e.Cause }
 
-// leakyErrors are errors as SDKs have them: full of what must not show.
+// leakyErrors returns errors like those of SDKs, with secrets in their text.
 func leakyErrors() map[string]error {
 	return map[string]error{
 		"text":    errors.New("denied for " + canary),

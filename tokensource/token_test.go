@@ -87,8 +87,8 @@ func TestToken_PrintsRedacted(t *testing.T) {
 	}
 }
 
-// reach collects all text that reflection finds, exported or not, as deep
-// printers do that also read unexported memory through unsafe.
+// reach collects all text that reflection finds in exported and unexported
+// fields, as deep printers do that read memory through unsafe.
 func reach(v reflect.Value, seen map[unsafe.Pointer]bool, texts *[]string) {
 	switch v.Kind() {
 	case reflect.String:

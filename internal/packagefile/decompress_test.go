@@ -10,7 +10,8 @@ import (
 	"github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
 )
 
-// packedDeb is a deb whose control.tar is packed with gzip, whatever its name says.
+// packedDeb returns a deb whose control.tar has the given name and is packed
+// with gzip.
 func packedDeb(member string) []byte {
 	return packagefiletest.Ar(
 		packagefiletest.File{Name: "debian-binary", Content: "2.0\n"},
@@ -37,7 +38,7 @@ func TestDecompressors_ReadWhatTheStandardLibraryCannot(t *testing.T) {
 	}
 }
 
-// endless unpacks to more than anyone wants.
+// endless returns more data than any limit allows.
 type endless struct {
 	read   int64
 	closed bool
@@ -54,7 +55,8 @@ func (e *endless) Close() error { e.closed = true; return nil }
 func TestDecompressors_OutputIsBoundedAndClosed(t *testing.T) {
 	deb := packedDeb("control.tar.xz")
 	e := new(endless)
-	// Of a tar archive, so that it is read on: an endless file comes first.
+	// An endless file comes first in the tar archive, so that the reader goes
+	// on.
 	header := packagefiletest.Tar(packagefiletest.File{Name: "first", Content: ""})[:512]
 	copy(header[124:136], "77777777777\x00")
 	sum := 0

@@ -18,8 +18,8 @@ import (
 // unpackedAtMost bounds the text of an Info read from a packed file.
 const unpackedAtMost = 4 * maxMetadata
 
-// check holds what was read against what every Info promises; it can't hold
-// more text than most.
+// check compares an Info with the rules for every Info. Its text may not be
+// longer than most.
 func check(t *testing.T, info Info, most int) {
 	t.Helper()
 	if !validPart(info.Name) || !validPart(info.Version) {
@@ -51,7 +51,7 @@ func check(t *testing.T, info Info, most int) {
 	}
 }
 
-// same fails the test unless what was written of want reads as it.
+// same fails the test unless the written form of want reads as want.
 func same(t *testing.T, got Info, ok bool, want Info) {
 	t.Helper()
 	if !ok || got.Name != want.Name || got.Version != want.Version || got.Release != want.Release || got.Epoch != want.Epoch ||
@@ -90,9 +90,9 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// The parsers, each by itself, so that the fuzzer need not find its way
-// through compression and its checksums. What a parser accepts is written
-// anew and must read the same.
+// These targets call each parser directly, so that the fuzzer need not find its
+// way through compression and checksums. They write an accepted result again,
+// and it must read the same.
 
 func FuzzControl(f *testing.F) {
 	f.Add([]byte(pt.Control("a", "1:2.0-3", "all", "Depends: b (>= 1),", " c")))
@@ -224,7 +224,7 @@ func FuzzPom(f *testing.F) {
 	})
 }
 
-// FuzzYAML reads what gems and Helm charts have.
+// FuzzYAML reads YAML as gems and Helm charts have it.
 func FuzzYAML(f *testing.F) {
 	f.Add([]byte("name: a\nversion: !x\n  version: '1'\nplatform: ruby\nlicenses:\n- MIT\ndescription: |\n  b\n"))
 	f.Add([]byte("name: a\nversion: &a\n  - {b: [c, 'd'], \"e\": f} # g\n  - - h\n    - *a\n  -\n    i:\n    - j: |+2\n         k\n      l: m\n       n\nplatform: !ruby/object:Gem::Platform\n  cpu: ~\n"))

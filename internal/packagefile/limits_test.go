@@ -16,8 +16,8 @@ import (
 	pt "github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
 )
 
-// largeFile is a file of zeros but for its two ends, which counts what is read
-// of it.
+// largeFile is a file with data at both ends and zeros between. It counts the
+// bytes that are read.
 type largeFile struct {
 	front, end []byte
 	size, read int64
@@ -43,7 +43,7 @@ func (f *largeFile) ReadAt(p []byte, off int64) (int, error) {
 
 const gib = 1 << 30
 
-// noise returns what doesn't compress.
+// noise returns bytes that don't compress.
 func noise(n int) string {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{}).Read(b)
@@ -63,8 +63,8 @@ func arHeader(name string, size int64) []byte {
 	return fmt.Appendf(nil, "%-16s%-12d%-6d%-6d%-8s%-10d`\n", name, 0, 0, 0, "100644", size)
 }
 
-// hostileRPM returns a package whose header says that it is as large as one may
-// be and that all its strings are lists without an end.
+// hostileRPM returns a package whose header claims the largest allowed size,
+// and whose strings are all lists without an end.
 func hostileRPM() []byte {
 	b := pt.RPM("evil", "1.0", "1", "noarch")
 	intro := []byte("\x8e\xad\xe8\x01")
@@ -76,7 +76,8 @@ func hostileRPM() []byte {
 	return append(b, noise(2<<20)...)
 }
 
-// TestRead_LargeFilesAreReadInPart counts what is read of 1 GiB, of each format.
+// TestRead_LargeFilesAreReadInPart counts the bytes that are read of 1 GiB, for
+// each format.
 //
 // Guarantee U1.
 func TestRead_LargeFilesAreReadInPart(t *testing.T) {
@@ -171,8 +172,8 @@ func TestRead_MetadataBehindTheLimitIsNotUnpacked(t *testing.T) {
 	}
 }
 
-// TestRead_SdistPackedWithBzip2 reads what Python's bz2 packed, which Go can't:
-// PKG-INFO behind 1000 bytes and behind 8 MiB.
+// TestRead_SdistPackedWithBzip2 reads files that Python's bz2 packed, because
+// Go can't pack them. PKG-INFO lies behind 1000 bytes or behind 8 MiB.
 func TestRead_SdistPackedWithBzip2(t *testing.T) {
 	for _, test := range []struct {
 		packed string
@@ -246,8 +247,8 @@ func TestRead_WithoutATypeDetectsItAndReadsOnce(t *testing.T) {
 	}
 }
 
-// BenchmarkRead reads 1 GiB without metadata near the front: what an upload
-// adds to sending it.
+// BenchmarkRead reads 1 GiB without metadata near the front. An upload takes
+// this time in addition to the sending.
 func BenchmarkRead(b *testing.B) {
 	// Text takes longest to unpack.
 	words := make([]string, 5000)

@@ -40,7 +40,7 @@ func jar(properties string) []byte {
 	return pt.Zip(pt.File{Name: "META-INF/maven/org.acme/tea/pom.properties", Content: properties})
 }
 
-// utf16LE is text as editors on Windows write it.
+// utf16LE returns text in the form that editors on Windows write.
 func utf16LE(s string) []byte {
 	b := []byte("\xff\xfe")
 	for _, unit := range utf16.Encode([]rune(s)) {
@@ -49,8 +49,9 @@ func utf16LE(s string) []byte {
 	return b
 }
 
-// manifests are packages whose manifest is odd. An identity of "" is one that the
-// format's own tool refuses, or that its readers disagree about.
+// manifests lists packages with an odd manifest. An identity of "" means that
+// the format's own tool refuses the manifest, or that its versions read it
+// differently.
 var manifests = []struct {
 	what, typ, file string
 	content         []byte
@@ -224,7 +225,7 @@ func TestRead_AWebPageTellsNothing(t *testing.T) {
 	}
 }
 
-// The type of a file is certain where its name isn't.
+// The type of a file is certain even if its name is not.
 func TestDetect_FilesOfUncertainNames(t *testing.T) {
 	for want, content := range map[string][]byte{
 		Node:   node(`{"name":"tea","version":"v1.0.0"}`),
@@ -265,7 +266,7 @@ func TestPlatforms_AsRubyGemsSpellsThem(t *testing.T) {
 	}
 }
 
-// TestPlatforms_TableIsRubyGems holds the table to RubyGems, where it is installed.
+// TestPlatforms_TableIsRubyGems compares the table with RubyGems, if installed.
 func TestPlatforms_TableIsRubyGems(t *testing.T) {
 	ruby, err := exec.LookPath("ruby")
 	if err != nil {

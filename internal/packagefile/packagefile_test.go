@@ -253,8 +253,8 @@ func TestRead_BombsAreBounded(t *testing.T) {
 	}
 }
 
-// TestRead_WhatDebianBuilds reads packages made by the real dpkg-deb, with each
-// of its compressors.
+// TestRead_WhatDebianBuilds reads packages that the real dpkg-deb built, with
+// each of its compressors.
 func TestRead_WhatDebianBuilds(t *testing.T) {
 	tool, err := exec.LookPath("dpkg-deb")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// identity spells what was read as the table of testdata/real does.
+// identity returns an Info in the form of the table in testdata/real.
 func identity(info Info) string {
 	version := info.Version
 	if info.Release != "" {
@@ -49,8 +49,10 @@ func identity(info Info) string {
 	return info.Name + " " + version
 }
 
-// TestRead_RealPackagesAsTheirOwnToolsPrintThem holds every reader to the packages of
-// testdata/real, which real tools built, and to what those tools print of them.
+// TestRead_RealPackagesAsTheirOwnToolsPrintThem reads the packages in
+// testdata/real, which real tools built. It compares the results with the
+// output of those tools.
+//
 // Guarantee U6.
 func TestRead_RealPackagesAsTheirOwnToolsPrintThem(t *testing.T) {
 	notFromContent := map[string]string{

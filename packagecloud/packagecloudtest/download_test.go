@@ -12,7 +12,7 @@ import (
 	"github.com/packagecloud-go/sdk/packagecloud/packagecloudtest"
 )
 
-// fetch follows a download to its end, the token left behind.
+// fetch follows a download to its end, and sends no token to the second host.
 func fetch(t *testing.T, s *packagecloudtest.Server, target, token string) response {
 	t.Helper()
 	r := anonymous(t, s, "GET", target, token).want(t, 302, "")

@@ -68,8 +68,8 @@ func TestEndpoints_ListHasEveryOperation(t *testing.T) {
 	}
 }
 
-// TestEndpoints_TableAndListAgree holds the server's table against the list of
-// what the service serves, in both directions.
+// TestEndpoints_TableAndListAgree compares the server's table with the list of
+// the service's endpoints, in both directions.
 func TestEndpoints_TableAndListAgree(t *testing.T) {
 	table := map[string]bool{}
 	for _, e := range endpoints {
@@ -94,8 +94,9 @@ func TestEndpoints_TableAndListAgree(t *testing.T) {
 
 var wildcard = regexp.MustCompile(`\{[a-z_]+\}`)
 
-// TestEndpoints_ServeTheListedPaths asks the mux who serves each listed path,
-// with and without ".json": the endpoint of that path and no other.
+// TestEndpoints_ServeTheListedPaths asks the mux for the endpoint of each
+// listed path, with and without ".json". The mux must find that endpoint and no
+// other.
 func TestEndpoints_ServeTheListedPaths(t *testing.T) {
 	s := NewServer(nil)
 	t.Cleanup(s.Close)
@@ -131,9 +132,9 @@ func trimJSON(paths []string) []string {
 	return out
 }
 
-// TestRouter_NeverAnswersForTheService sends what http.ServeMux would answer by
-// itself: paths that it cleans or completes, and methods that a path lacks. The
-// first segments tell whether the API asks for its token first.
+// TestRouter_NeverAnswersForTheService sends requests that http.ServeMux would
+// answer by itself: paths that it cleans or completes, and methods that a path
+// lacks. The first segments tell whether the API asks for its token first.
 func TestRouter_NeverAnswersForTheService(t *testing.T) {
 	s := NewServer(&Options{Token: "token"})
 	t.Cleanup(s.Close)

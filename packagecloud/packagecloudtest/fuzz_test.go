@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// FuzzServer sends anything to both hosts: no request may panic, and each must
-// get a status. The path is parsed first, since net/http refuses what doesn't.
+// FuzzServer sends arbitrary requests to both hosts. No request may panic, and
+// each must get a status. The test parses the path first, because net/http
+// refuses malformed paths.
 func FuzzServer(f *testing.F) {
 	s := NewServer(&Options{Control: true, Token: "token"})
 	f.Cleanup(s.Close)

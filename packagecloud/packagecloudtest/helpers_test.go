@@ -136,8 +136,8 @@ func anonymous(t testing.TB, s *packagecloudtest.Server, method, target, token s
 	return r
 }
 
-// multipartForm builds a body; a key that ends in "_file]" or "_files][]" or
-// "keydata]" is a file, its value "name\x00content".
+// multipartForm builds a body. A key that ends in "_file]", "_files][]" or
+// "keydata]" is a file, and its value is "name\x00content".
 func multipartForm(t testing.TB, pairs ...string) (contentType string, body []byte) {
 	t.Helper()
 	var b bytes.Buffer
@@ -171,7 +171,7 @@ func post(t testing.TB, s *packagecloudtest.Server, target string, pairs ...stri
 	return do(t, s, "POST", target, contentType, string(body))
 }
 
-// upload sends a package; an empty id sends none.
+// upload sends a package. An empty id sends no distribution.
 func upload(t testing.TB, s *packagecloudtest.Server, repo, id, name string, content []byte, more ...string) response {
 	t.Helper()
 	pairs := []string{"package[package_file]", name + "\x00" + string(content)}
@@ -218,8 +218,8 @@ func byType(t testing.TB, s *packagecloudtest.Server, repo string) map[string]ma
 	return out
 }
 
-// fields fails unless every named field has the value, nil for null; the value
-// absent{} means that there is no such key.
+// fields fails unless every named field has the value; nil means null. The
+// value absent{} means that the key must be absent.
 func fields(t testing.TB, what string, got map[string]any, want map[string]any) {
 	t.Helper()
 	for key, value := range want {
@@ -265,7 +265,7 @@ func last(t testing.TB, s *packagecloudtest.Server) packagecloudtest.Request {
 	return all[len(all)-1]
 }
 
-// eventually waits for a condition that another goroutine brings about.
+// eventually waits until a condition holds that another goroutine brings about.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for range 1000 {

@@ -110,7 +110,7 @@ func TestGPGKeys(t *testing.T) {
 	do(t, s, "DELETE", key["destroy_url"].(string), "", "").want(t, 404, "")
 	armored := anonymous(t, s, "GET", "/acme/main/gpgkey", "").want(t, 200, "").body
 
-	// The key of one repository, uploaded to the other.
+	// The test uploads the key of one repository to the other.
 	other := "/api/v1/repos/acme/secret/gpg_keys"
 	added := post(t, s, other+".json", "gpg_key[keydata]", "key.gpg\x00"+armored).want(t, 201, "").object(t)
 	if added["keytype"] != "package" || added["fingerprint"] != print || added["name"] != "acme-secret-"+print[24:]+".pub.gpg" {

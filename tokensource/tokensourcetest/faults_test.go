@@ -22,8 +22,8 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
-// webStore is a store behind HTTP: a session is given for the password, and lets
-// its holder read values by name and version.
+// webStore is a store behind HTTP. It gives a session for the password, and a
+// session may read values by name and version.
 type webStore struct {
 	mu       sync.Mutex
 	values   map[string][]string // "" is a version that was deleted
@@ -100,7 +100,7 @@ func (s *webSource) fail(kind error, message string, cause error) error {
 	return tokensource.NewError(s.String(), kind, message, cause)
 }
 
-// Invalidate forgets tok. Of these sources only one remembers any.
+// Invalidate forgets tok. Only one of these sources remembers a token.
 func (s *webSource) Invalidate(tok tokensource.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -228,7 +228,7 @@ func (s *webSource) ask(ctx context.Context, path, key, value string) (string, e
 	return string(body), nil
 }
 
-// inWords says what is wrong with a certificate.
+// inWords describes the flaw of a certificate.
 func inWords(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "an unknown authority"
@@ -329,7 +329,7 @@ func runWebFaults(t *testing.T, fault string) {
 	tokensourcetest.RunFaults(t, all...)
 }
 
-// backendScene has the store hold secret and a source read it.
+// backendScene stores secret and returns a scene with a source that reads it.
 func backendScene(b tokensourcetest.Backend, secret string) func(*testing.T) tokensourcetest.Scene {
 	return func(t *testing.T) tokensourcetest.Scene {
 		b.Set(t, secret)
@@ -339,7 +339,8 @@ func backendScene(b tokensourcetest.Backend, secret string) func(*testing.T) tok
 
 func TestRunFaults_PassesAGoodBackend(t *testing.T) { runWebFaults(t, "") }
 
-// TestFaultsOnFault is run by TestRunFaults_FailsABadBackend in a process of its own.
+// TestFaultsOnFault runs in a process of its own, for
+// TestRunFaults_FailsABadBackend.
 func TestFaultsOnFault(t *testing.T) {
 	fault, ok := os.LookupEnv("TOKENSOURCETEST_FAULT")
 	if !ok {

@@ -18,7 +18,7 @@ import (
 	"github.com/packagecloud-go/sdk/tokensource/tokensourcetest"
 )
 
-// failures keeps what an assertion finds.
+// failures counts and keeps the failures of an assertion.
 type failures struct {
 	testing.TB
 	n    int

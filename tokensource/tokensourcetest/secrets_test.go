@@ -61,7 +61,7 @@ func TestFindSecret_SaysNothingOfOtherText(t *testing.T) {
 	}
 }
 
-// quiet records failures in place of failing.
+// quiet records failures and doesn't fail the test.
 type quiet struct {
 	testing.TB
 	failures []string
@@ -118,7 +118,7 @@ func TestAssertNoSecret_LooksEverywhere(t *testing.T) {
 	}
 }
 
-// hides is an error that doesn't print what it wraps.
+// hides is an error that wraps another one and doesn't print it.
 type hides struct{ err error }
 
 func (*hides) Error() string                 { return "hidden" }

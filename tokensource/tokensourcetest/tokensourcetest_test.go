@@ -213,7 +213,7 @@ func TestRun_PassesAGoodBackend(t *testing.T) {
 	tokensourcetest.Run(t, (&store{}).backend())
 }
 
-// TestSuiteOnFault is run by TestRun_FailsABadBackend in a process of its own.
+// TestSuiteOnFault runs in a process of its own, for TestRun_FailsABadBackend.
 func TestSuiteOnFault(t *testing.T) {
 	fault, ok := os.LookupEnv("TOKENSOURCETEST_FAULT")
 	if !ok {
@@ -260,8 +260,8 @@ func TestRun_FailsABadBackend(t *testing.T) {
 	}
 }
 
-// failsIn runs a test in a process of its own, with a fault, and checks that it
-// fails in these subtests; "" is the test itself.
+// failsIn runs a test in a process of its own, with a fault. It checks that
+// exactly these subtests fail; "" means the test itself.
 func failsIn(t *testing.T, test, fault string, must []string) {
 	t.Helper()
 	run := "^" + test + "$"
