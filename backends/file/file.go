@@ -171,7 +171,7 @@ func (s *Source) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 //   - [tokensource.ErrNotFound]: there is no such file.
 //   - [tokensource.ErrInvalid]: there is no such file, and its path has what is
 //     meant otherwise: $NAME, ${NAME}, %NAME%, ~/ or *, which nothing expands;
-//     quotes, white space or a slash at an end; a scheme; a # with a field.
+//     quotes, white space or a slash at an end; a scheme, of a second source too; a # with a field.
 //   - [tokensource.ErrDenied]: this process may not read it.
 //   - [tokensource.ErrInvalid]: it isn't a regular file, is empty, is larger than
 //     1 MiB, has no such field or no usable token in it, or is open to others or

@@ -5,7 +5,10 @@ import (
 	"strings"
 )
 
-var isVariable = regexp.MustCompile(`\$[A-Za-z_{(]|%[A-Za-z_]+%`).MatchString
+var (
+	isVariable = regexp.MustCompile(`\$[A-Za-z_{(]|%[A-Za-z_]+%`).MatchString
+	isList     = regexp.MustCompile(`:(env|file|command|awssm|vault|conjur):`).MatchString
+)
 
 // slip says what in the path of a file that isn't there was probably meant
 // otherwise; "" if nothing looks like that. All of it may be part of a file's name.
@@ -23,6 +26,8 @@ func (s *Source) slip() string {
 		return "the path has white space at an end; write it without"
 	case strings.HasPrefix(path, scheme+":"), strings.Contains(path, "://"):
 		return "the path begins like a URL; write the path alone, with one slash at its beginning"
+	case isList(path):
+		return "the path has a second source behind a colon; write a comma between two elements"
 	case last == "/":
 		return "the path ends in a slash, as that of a folder does; write it without"
 	case strings.ContainsAny(path, "*#"), strings.Contains(path, "&"+privateOption+"="):

@@ -24,6 +24,8 @@ var slips = map[string]string{
 	" /run/token":               "white space at an end",
 	"file:/run/token":           "begins like a URL",
 	"file:///run/token":         "begins like a URL",
+	"/run/token:env:OLD":        "write a comma between two elements",
+	"/run/token:file:/run/old":  "write a comma between two elements",
 	"/nonexistent/token/":       "ends in a slash",
 	"/run/nonexistent/*":        "a *, a # or an &",
 	"/run/token.json#token":     "a *, a # or an &",
@@ -41,7 +43,7 @@ func TestSource_SlipInAPathStopsAChain(t *testing.T) {
 	plain := filepath.Join(t.TempDir(), "token")
 	must(t, os.WriteFile(plain, []byte("token"), 0o600))
 	assertError(t, newFile(t, plain+"/", Options{}), tokensource.ErrInvalid, "ends in a slash")
-	for _, path := range []string{"/nonexistent/a$", "/nonexistent/100%", "/nonexistent/it's;a", "./~x", "nonexistent.json", plain + "/x"} {
+	for _, path := range []string{"/nonexistent/a$", "/nonexistent/100%", "/nonexistent/it's;a", "./~x", "nonexistent.json", "/nonexistent/a:b:c", plain + "/x"} {
 		assertError(t, newFile(t, path, Options{}), tokensource.ErrNotFound, "there is no such file; write")
 	}
 }
