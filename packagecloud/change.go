@@ -262,7 +262,7 @@ func (c *Client) created(ctx context.Context, name string, started time.Time, ca
 
 // ambiguous reports whether the server may have done what it was asked.
 func ambiguous(err error) bool {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := answerOf(err); ok {
 		// A gateway may say so of a request that the server works on.
 		return e.replayed || e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout || answered(err)
 	}
@@ -279,7 +279,7 @@ func ambiguous(err error) bool {
 // form that the API promises. An unknown repository is the one exception: the API
 // itself says so with 200.
 func answered(err error) bool {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := answerOf(err); ok {
 		return e.StatusCode < 300 && !e.Is(ErrNotFound)
 	}
 	_, ok := errors.AsType[*answerError](err)

@@ -49,7 +49,7 @@ func (d *download) ask(ctx context.Context) (request, *exchange.Answer, error) {
 		r.header.Set("If-Range", d.etag)
 	}
 	answer, err := d.client.once(ctx, r)
-	if e, ok := errors.AsType[*Error](err); ok && e.StatusCode == http.StatusRequestedRangeNotSatisfiable && d.etag != "" {
+	if e, ok := answerOf(err); ok && e.StatusCode == http.StatusRequestedRangeNotSatisfiable && d.etag != "" {
 		d.etag = "" // all may have come before the cut: read it from the start
 		return d.ask(ctx)
 	}

@@ -79,6 +79,6 @@ func judgeDownload(err error, denied bool) exchange.Verdict {
 // expired reports whether the signed address that the download was redirected
 // to had run out: the next try gets a new one.
 func expired(err error) bool {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := answerOf(err)
 	return ok && e.StatusCode == http.StatusForbidden
 }

@@ -155,6 +155,19 @@ func newError(r request, answer *exchange.Answer, body []byte) *Error {
 	return e
 }
 
+// answerOf returns the server's answer that err is. A failure of a request or of a
+// source is no answer, though a reader's or a source's own error in it may hold the
+// answer to another request.
+func answerOf(err error) (*Error, bool) {
+	if _, ok := errors.AsType[*exchange.Failure](err); ok {
+		return nil, false
+	}
+	if _, ok := errors.AsType[*exchange.TokenError](err); ok {
+		return nil, false
+	}
+	return errors.AsType[*Error](err)
+}
+
 // classify looks at all fields, since what the text has room for may not tell.
 func classify(e *Error, body string, all map[string][]string) (kinds []error, hint string) {
 	lower := strings.ToLower(body)

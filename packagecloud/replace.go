@@ -32,7 +32,7 @@ func (u *upload) replace(ctx context.Context, refusal error, send func() (*Packa
 			return details, nil
 		}
 	}
-	if e, ok := errors.AsType[*Error](refusal); !ok || !e.duplicate {
+	if e, ok := answerOf(refusal); !ok || !e.duplicate {
 		return nil, fmt.Errorf("packagecloud: nothing was replaced, since the server has other reasons to refuse %s: %w", u.content.Name, refusal)
 	}
 	why := u.doubt(found)
@@ -163,7 +163,7 @@ func (u *upload) afterDelete(pkg *Package, err error) (*Package, error) {
 		return pkg, err
 	}
 	gone := "packagecloud: the old " + shorten(old.Filename, 200) + " was deleted"
-	e, refused := errors.AsType[*Error](err)
+	e, refused := answerOf(err)
 	switch {
 	case err == nil && pkg.Filename != "" && pkg.Filename != old.Filename:
 		return nil, fmt.Errorf("%s, but the new package is another: it is stored as %s", gone, shorten(pkg.Filename, 100))

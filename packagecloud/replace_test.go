@@ -12,6 +12,7 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/packagecloud-go/sdk/internal/packagefile/packagefiletest"
 	"github.com/packagecloud-go/sdk/packagecloud"
@@ -388,6 +389,33 @@ func TestReplace_ContentThatTellsNothingDeletesNothing(t *testing.T) {
 		}
 		if !errors.Is(err, test.err) || err == nil && pkg.Filename != test.holds || err != nil && !strings.Contains(err.Error(), "set UploadOptions.Decompressors") {
 			t.Errorf("%s: %+v, %v", name, pkg, err)
+		}
+	}
+}
+
+// A content may be read from the body of another upload, whose error it hands on.
+//
+// Guarantee U3.
+func TestReplace_ErrorOfTheContentIsNotTakenForTheServers(t *testing.T) {
+	f := setup(t)
+	demo := f.add(t, "anyfile/1", "demo-1.0.asc", []byte("demo"))
+	_, refusal := f.repo.Upload(t.Context(), packagecloud.Bytes(demo.Filename, []byte("other")), nil)
+	f.want(t, refusal, packagecloud.ErrExists)
+	for _, failure := range []error{refusal, fmt.Errorf("reading: %w", refusal)} {
+		before := len(f.srv.Requests())
+		opened := 0
+		content := packagecloud.Content{Name: demo.Filename, Size: 5, Open: func() (io.ReadCloser, error) {
+			if opened++; opened > 1 {
+				return io.NopCloser(strings.NewReader("01234")), nil
+			}
+			return io.NopCloser(io.MultiReader(strings.NewReader("0123"), iotest.ErrReader(failure))), nil
+		}}
+		_, err := f.repo.Upload(t.Context(), content, &packagecloud.UploadOptions{IfExists: packagecloud.Replace})
+		f.want(t, err, packagecloud.ErrExists)
+		for _, r := range f.srv.Requests()[before:] {
+			if r.Method == http.MethodDelete {
+				t.Errorf("%s was deleted", r.Path)
+			}
 		}
 	}
 }

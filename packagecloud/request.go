@@ -140,7 +140,7 @@ func (c *Client) exchange(ctx context.Context, r request, out any) (http.Header,
 // judge decides whether to send r again after err. It repeats a change only if the
 // server certainly hasn't carried it out.
 func (r request) judge(err error) exchange.Verdict {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := answerOf(err)
 	if !ok {
 		return exchange.Verdict{Again: exchange.Reached(err) && (r.repeatable || exchange.NeverSent(err))}
 	}
@@ -177,7 +177,7 @@ var lastingStatuses = map[int]string{
 
 // retryAfter is how long the server asks to wait with err; zero if it doesn't.
 func retryAfter(err error) time.Duration {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := answerOf(err); ok {
 		return e.RetryAfter
 	}
 	return 0

@@ -149,7 +149,7 @@ func (u *upload) lookUp(ctx context.Context, refusal error) (*Package, error) {
 // body is sent; its answer is then lost. The answer to a small request isn't.
 func (u *upload) probe(ctx context.Context) error {
 	_, err := u.find(ctx)
-	if e, ok := errors.AsType[*Error](err); ok && e.StatusCode < 500 {
+	if e, ok := answerOf(err); ok && e.StatusCode < 500 {
 		return e
 	}
 	return nil

@@ -214,8 +214,15 @@ func (u *upload) run(ctx context.Context) (*Package, error) {
 		return old, err
 	}
 	pkg, err := u.send(ctx, req, newForm(fields, files))
-	if errors.Is(err, ErrExists) && !errors.Is(err, ErrUnknownOutcome) && u.options.IfExists != Fail {
+	if u.isDuplicate(err) && u.options.IfExists != Fail {
 		pkg, err = u.refused(ctx, err, func() (*Package, error) { return u.send(ctx, req, newForm(fields, files)) })
 	}
 	return u.afterDelete(pkg, err)
+}
+
+// isDuplicate reports whether the server refused the upload as a duplicate. The error
+// of reading a content is none, though it may hold the answer to another request.
+func (u *upload) isDuplicate(err error) bool {
+	local, _ := u.transfer.state()
+	return local == nil && errors.Is(err, ErrExists) && !errors.Is(err, ErrUnknownOutcome)
 }
