@@ -201,7 +201,7 @@ func TestChain_OfCachesFallsThrough(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := chain(t, cache, tokensourcetest.NewSource("last"))
-			for range 2 { // the failure itself, and what is said between tries
+			for range 2 { // the failure itself, and the error between two tries
 				if _, err := c.Token(t.Context()); (err == nil) != want {
 					t.Errorf("%v behind a cache: %v", k, err)
 				}

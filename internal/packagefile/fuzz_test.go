@@ -144,7 +144,7 @@ func FuzzNode(f *testing.F) {
 		if info.Type = Node; !ok {
 			return
 		}
-		check(t, info, 3*len(b)) // what is no UTF-8 grows
+		check(t, info, 3*len(b)) // invalid UTF-8 grows when it is written
 		name := info.Name
 		if info.Scope != "" {
 			name = info.Scope + "/" + name
