@@ -126,14 +126,17 @@ func EventHook(logger *slog.Logger) func(tokensource.Event) {
 
 // BaseURL returns the server's address. If no option named it, the first token
 // decides.
-func (a *Authenticator) BaseURL(ctx context.Context) (*url.URL, error) {
+func (a *Authenticator) BaseURL(ctx context.Context) (*url.URL, error) { return a.baseURL(ctx, nil) }
+
+// baseURL pauses the watch, if there is one, while the source is asked.
+func (a *Authenticator) baseURL(ctx context.Context, watch *Watch) (*url.URL, error) {
 	a.mu.Lock()
 	base := a.base
 	a.mu.Unlock()
 	if base != nil {
 		return base, nil
 	}
-	tok, err := a.token(ctx, nil)
+	tok, err := a.token(ctx, watch)
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +235,7 @@ func (a *Authenticator) sendAs(o *outgoing, tok tokensource.Token) (*Answer, err
 
 // send sends o with the token, and repeats it with another after a 401.
 func (a *Authenticator) send(ctx context.Context, o *outgoing) (*Answer, error) {
-	base, err := a.BaseURL(ctx)
+	base, err := a.baseURL(ctx, o.watch)
 	if err != nil {
 		return nil, err
 	}

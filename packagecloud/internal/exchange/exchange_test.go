@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/packagecloud-go/sdk/tokensource"
@@ -128,4 +129,34 @@ func TestClient_StalledAnswerEnds(t *testing.T) {
 	if !errors.Is(err, ErrStalled) || !Reached(err) {
 		t.Errorf("%v; want that it stalled", err)
 	}
+}
+
+// A source may take longer than a transfer may stand still, also where the token
+// names the server and the request goes to another one.
+//
+// Guarantee A4.
+func TestClient_SlowSourceIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := tokensource.Func(func(context.Context) (tokensource.Token, error) {
+			time.Sleep(2 * time.Minute)
+			return tokensource.NewToken(firstToken, tokensource.Metadata{Origin: "test"})
+		})
+		auth, err := NewAuthenticator(slow, Config{Next: answering(http.StatusNoContent)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &Client{Auth: auth, Logger: slog.New(slog.DiscardHandler), Stall: time.Minute}
+		answer, err := c.Do(t.Context(), Request{Method: http.MethodGet, URL: "https://example.com/file"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Response.Body.Close()
+	})
+}
+
+// answering is a RoundTripper that answers with this status until the context ends.
+type answering int
+
+func (s answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: int(s)}, r.Context().Err()
 }
