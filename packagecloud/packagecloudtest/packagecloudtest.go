@@ -17,6 +17,10 @@
 //	client, err := packagecloud.New(srv.TokenSource(), packagecloud.WithBaseURL(srv.URL))
 //	// ... upload with the client, then look at srv.Packages("main").
 //
+// Tests of faults are quick with two more options of the client:
+// packagecloud.WithRetry with a MinPause of a millisecond, and
+// packagecloud.WithRotationWait(0) where a token stays refused.
+//
 // With [Options].TLS, give the client the http.Client that [Server.Client]
 // returns, or let it trust [Server.CertPEM]. Programs in other languages start
 // the command packagecloudtest, in the folder cmd, and control it over HTTP.
