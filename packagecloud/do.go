@@ -98,6 +98,8 @@ func (c Call) check() error {
 		return errors.New("packagecloud: the path of a call must begin with one slash and name no host, as in /api/v1/repos.json")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return errors.New("packagecloud: the path of a call has a query or fragment; put the query into Call.Query, and escape names by url.PathEscape")
+	case strings.Trim(c.Method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "":
+		return fmt.Errorf("packagecloud: %.20q is no method of HTTP; write it in capitals, such as POST", c.Method)
 	case c.Form != nil && c.JSON != nil:
 		return errors.New("packagecloud: a call has a Form and JSON; set one of them")
 	}

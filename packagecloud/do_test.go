@@ -68,7 +68,7 @@ func TestDo_RefusesWhatIsNoPathOfTheServer(t *testing.T) {
 	_, client, _ := serve(t, func(http.ResponseWriter, *http.Request) { requests++ })
 	for _, call := range []packagecloud.Call{
 		{}, {Path: "api/v1/repos.json"}, {Path: "//example.com/x"}, {Path: "https://example.com/x"}, {Path: "/x?a=b"}, {Path: "/x?"},
-		{Path: "/x#y"}, {Path: "/%zz"}, {Path: "/x", Form: url.Values{}, JSON: 1}, {Path: "/x", JSON: func() {}},
+		{Path: "/x", Method: "get"}, {Path: "/x", Method: "G T"}, {Path: "/x#y"}, {Path: "/%zz"}, {Path: "/x", Form: url.Values{}, JSON: 1}, {Path: "/x", JSON: func() {}},
 	} {
 		if _, err := client.Do(t.Context(), call, nil); err == nil {
 			t.Errorf("%+v was taken", call)

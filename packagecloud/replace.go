@@ -40,7 +40,13 @@ func (u *upload) replace(ctx context.Context, refusal error, send func() (*Packa
 		if err := u.delete(ctx, found[0]); err != nil {
 			return nil, err
 		}
-		return send()
+		pkg, err := send()
+		if u.isDuplicate(err) { // an earlier try of ours may have come after the deletion
+			if own, lookupErr := u.findSum(ctx); lookupErr == nil && own != nil {
+				return own, nil
+			}
+		}
+		return pkg, err
 	}
 	pkg, err := u.findSum(ctx)
 	switch {

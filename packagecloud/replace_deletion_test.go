@@ -340,3 +340,24 @@ func TestReplace_AlpinePackageOfAnotherArchitectureIsNotIt(t *testing.T) {
 		t.Errorf("one of two is replaced: %v", err)
 	}
 }
+
+// A proxy may hold the lost first try back until the old package is gone.
+//
+// Guarantee U3.
+func TestReplace_OwnPackageThatComesAfterTheDeletionIsSuccess(t *testing.T) {
+	var f *fixture
+	late := &faulty{}
+	late.post = func(n int, r *http.Request) (*http.Response, error) {
+		if n == 2 { // after the deletion
+			f.add(t, "ubuntu/jammy", demo, newDemo)
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	f = setup(t, packagecloud.WithHTTPClient(&http.Client{Transport: late}))
+	f.add(t, "ubuntu/jammy", demo, []byte("old"))
+	pkg, err := f.repo.Upload(t.Context(), packagecloud.Bytes(demo, newDemo), ifExists(packagecloud.Replace))
+	if err != nil || pkg.Filename != demo {
+		t.Errorf("%+v, %v; want the package", pkg, err)
+	}
+	f.stored(t, 1)
+}

@@ -2,6 +2,7 @@ package packagecloud
 
 import (
 	"context"
+	"crypto/fips140"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
@@ -35,8 +36,8 @@ func (u *upload) checkSources(ctx context.Context, named []packagefile.SourceFil
 	return nil
 }
 
-// checkSource compares size and checksum. What can be read only once is compared by
-// its size alone.
+// checkSource compares size and checksum. It compares the size alone of content that
+// can be read only once, and of files with nothing but an MD5 where FIPS forbids that.
 func (u *upload) checkSource(ctx context.Context, source *Content, want packagefile.SourceFile) error {
 	other := func(what string) error {
 		return fmt.Errorf("packagecloud: %s has another %s than %s says: build the source package again, or give the file that belongs to it: %w",
@@ -46,11 +47,11 @@ func (u *upload) checkSource(ctx context.Context, source *Content, want packagef
 		return other("size")
 	}
 	sum, h := want.SHA256, hash.Hash(sha256.New())
+	if source.once() || want.SHA256 == "" && fips140.Enforced() {
+		return nil
+	}
 	if sum == "" {
 		sum, h = want.MD5, md5.New()
-	}
-	if source.once() {
-		return nil
 	}
 	if err := source.peek(ctx, h, u.repo.client.http.Stall); err != nil {
 		return fmt.Errorf("packagecloud: nothing was sent, since %s could not be read: %w", source.Name, err)
