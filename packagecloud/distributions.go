@@ -1,6 +1,7 @@
 package packagecloud
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -182,6 +183,9 @@ func lookup(groups map[string][]Distribution, group, name string) (place, error)
 			return place{}, fmt.Errorf("packagecloud: the distribution %q takes %s packages, not %s: %w", shorten(name, 100), other, group, ErrInvalid)
 		}
 	}
+	if newest := newest(groups[group], name); newest != nil {
+		return place{}, fmt.Errorf("packagecloud: the distribution %q lacks a version; add one, such as %s: %w", shorten(name, 100), strings.Join(newest, " or "), ErrInvalid)
+	}
 	return place{}, fmt.Errorf("packagecloud: the server has no distribution %q for %s packages; near are %s: %w",
 		shorten(name, 100), group, strings.Join(near(groups[group], name), ", "), ErrInvalid)
 }
@@ -194,7 +198,7 @@ func match(distributions []Distribution, name string) (matches, all []place) {
 			p := place{v.ID, strings.TrimSuffix(d.IndexName+"/"+v.IndexName, "/")}
 			all = append(all, p)
 			if d.IndexName == index && (version == "" && len(d.Versions) == 1 ||
-				version != "" && (v.IndexName == version || v.VersionNumber == version || v.IndexName == "" && version == "1")) {
+				version != "" && (v.IndexName == version || v.VersionNumber == version || v.IndexName == "" && version == "1" || d.onlyRelease(v, version))) {
 				matches = append(matches, p)
 			}
 		}
@@ -202,10 +206,34 @@ func match(distributions []Distribution, name string) (matches, all []place) {
 	return matches, all
 }
 
+// onlyRelease reports whether v is 12.0, version is 12, and d has no 12.1.
+func (d *Distribution) onlyRelease(v DistributionVersion, version string) bool {
+	return v.VersionNumber == version+".0" && !slices.ContainsFunc(d.Versions, func(other DistributionVersion) bool {
+		return other.ID != v.ID && (other.IndexName == version || other.VersionNumber == version || strings.HasPrefix(other.VersionNumber, version+"."))
+	})
+}
+
+// newest returns the names of the newest versions of a distribution that was named
+// without one, and nil if there is no such distribution.
+func newest(distributions []Distribution, name string) []string {
+	for _, d := range distributions {
+		if d.IndexName != strings.TrimSuffix(name, "/") {
+			continue
+		}
+		versions := slices.SortedFunc(slices.Values(d.Versions), func(a, b DistributionVersion) int { return b.ID - a.ID })
+		var names []string
+		for _, v := range versions[:min(len(versions), 3)] {
+			names = append(names, d.IndexName+"/"+cmp.Or(v.IndexName, v.VersionNumber))
+		}
+		return names
+	}
+	return nil
+}
+
 // near returns the names that look most like name.
 func near(distributions []Distribution, name string) []string {
 	name = name[:min(len(name), 100)]
-	distribution, _, _ := strings.Cut(name, "/")
+	distribution, version, _ := strings.Cut(name, "/")
 	type candidate struct {
 		name     string
 		distance int
@@ -221,6 +249,9 @@ func near(distributions []Distribution, name string) []string {
 				editDistance(v.IndexName, name)+1, editDistance(v.VersionNumber, name)+1)
 			if d.IndexName == distribution { // before any other's
 				distance -= 1000
+			}
+			if version != "" && strings.HasPrefix(v.VersionNumber, version+".") {
+				distance -= 100
 			}
 			all = append(all, candidate{full, distance})
 		}

@@ -181,3 +181,29 @@ func FuzzLookup(f *testing.F) {
 		}
 	})
 }
+
+// Guarantee U4.
+func TestLookup_OfTheServicesOwnList(t *testing.T) {
+	f := setup(t)
+	all, err := f.client.Distributions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		group, name string
+		id          int
+		want        string
+	}{
+		{"deb", "debian/12", 215, ""}, // its number is 12.0
+		{"deb", "debian/10", 150, ""},
+		{"deb", "debian/bookwurm", 0, "near are debian/bookworm"},
+		{"rpm", "sles/12", 0, "near are sles/12."}, // 12.0 to 12.5
+		{"deb", "ubuntu", 0, "lacks a version; add one, such as ubuntu/"},
+		{"deb", "ubuntu/", 0, "lacks a version; add one, such as ubuntu/"},
+	} {
+		id, err := packagecloud.Lookup(all, test.group, test.name)
+		if id != test.id || (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s %s: %d, %v; want %d, %q", test.group, test.name, id, err, test.id, test.want)
+		}
+	}
+}
