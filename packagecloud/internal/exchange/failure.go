@@ -36,10 +36,7 @@ func NewFailure(r Request, secrets *Redactor, host string, err error) error {
 		}
 		cause = u.Err
 	}
-	text := Shorten(secrets.Strike(cause.Error()), 500)
-	if advice := misconnected(cause); advice != "" {
-		text += " (" + host + ": " + advice + ")"
-	}
+	text := Shorten(secrets.Strike(cause.Error()), 500) + advice(host, cause)
 	return &Failure{r.Method, r.Endpoint, text, func() error { return cause }}
 }
 
@@ -59,7 +56,7 @@ func Reached(err error) bool {
 	if _, ok := errors.AsType[*Failure](err); !ok {
 		return false
 	}
-	return misconnected(err) == "" && !errors.Is(err, errRedirect)
+	return !misconnected(err) && !errors.Is(err, errRedirect)
 }
 
 // NeverSent reports whether err ended a request before it had a connection.

@@ -1,5 +1,0 @@
-//go:build !unix
-
-package packagecloud
-
-const openFlags = 0
