@@ -1,0 +1,5 @@
+//go:build !race
+
+package packagecloud_test
+
+const raceDetector = false
