@@ -70,13 +70,18 @@ func (e *Error) Error() string {
 	if e.Message != "" {
 		parts = append(parts, e.Message)
 	}
-	// A name may hold line breaks, which would forge a line of a log.
+	return onOneLine(strings.Join(parts, ": "))
+}
+
+// onOneLine replaces unprintable characters by spaces. A name may hold line
+// breaks, which would forge a line of a log.
+func onOneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
-	}, strings.Join(parts, ": "))
+	}, text)
 }
 
 // Is reports whether target is the kind of e or matches the cause of e.

@@ -38,12 +38,13 @@ type Event struct {
 	Err error
 }
 
-// LogValue returns a group of the fields that are set.
+// LogValue returns a group of the fields that are set. Unprintable characters
+// become spaces, so that no field forges a line of a log.
 func (e Event) LogValue() slog.Value {
 	attrs := make([]slog.Attr, 0, 8)
 	text := func(key, value string) {
 		if value != "" {
-			attrs = append(attrs, slog.String(key, value))
+			attrs = append(attrs, slog.String(key, onOneLine(value)))
 		}
 	}
 	text("kind", string(e.Kind))
@@ -56,7 +57,7 @@ func (e Event) LogValue() slog.Value {
 		attrs = append(attrs, slog.Duration("age", e.Age))
 	}
 	if e.Err != nil {
-		attrs = append(attrs, slog.String("error", e.Err.Error()))
+		attrs = append(attrs, slog.String("error", onOneLine(e.Err.Error())))
 	}
 	return slog.GroupValue(attrs...)
 }

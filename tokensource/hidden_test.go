@@ -2,6 +2,7 @@ package tokensource_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -63,5 +64,19 @@ func TestChainAndCache_HideTheConnectionsOfASource(t *testing.T) {
 		}
 		tokensource.Invalidate(s, tok)
 		tokensourcetest.AssertHidden(t, s, secret)
+	}
+}
+
+// A source of another author may take its name from anywhere.
+func TestEvent_ForgesNoLineOfALog(t *testing.T) {
+	const odd = "a\u0085b\u2028c\u009bd\u202ee\u200bf\ng"
+	e := tokensource.Event{
+		Kind: odd, Source: odd, Fingerprint: odd, Version: odd, Previous: odd, Detail: odd,
+		Err: errors.New(odd),
+	}
+	for _, attr := range e.LogValue().Group() {
+		if got := attr.Value.String(); got != "a b c d e f g" {
+			t.Errorf("%s is %q", attr.Key, got)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 )
 
 // The hosts of a server, as [Request] and [Fault] name them.
@@ -92,6 +93,17 @@ func (e *logEntry) snapshot() Request {
 	return r
 }
 
+// onOneLine replaces unprintable characters by spaces. A path may hold line
+// breaks, which would forge a line where a test prints the log.
+func onOneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
 var tokenLike = regexp.MustCompile(`[0-9a-f]{40,}`)
 
 // record adds r to the log, before the server answers.
@@ -104,11 +116,11 @@ func (s *Server) record(host string, r *http.Request) *logEntry {
 	}
 	e := &logEntry{Request: Request{
 		Time:           time.Now(),
-		Method:         r.Method,
-		Path:           tokenLike.ReplaceAllString(path, "[redacted]"),
+		Method:         onOneLine(r.Method),
+		Path:           onOneLine(tokenLike.ReplaceAllString(path, "[redacted]")),
 		Host:           host,
 		Credential:     s.identify(r).kind,
-		UserAgent:      r.UserAgent(),
+		UserAgent:      onOneLine(r.UserAgent()),
 		ExpectContinue: strings.EqualFold(r.Header.Get("Expect"), "100-continue"),
 	}}
 	s.log.mu.Lock()
