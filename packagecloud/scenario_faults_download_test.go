@@ -221,6 +221,14 @@ func redirects() []*fault {
 			},
 			says: "not in the form that the API promises", requests: "GET 2", stored: 1,
 		}, {
+			name: "a read is redirected to an address above 32 KiB", have: shelf,
+			do: func(s *scene) error {
+				far := http.Header{"Location": {s.elsewhere() + "?q=" + strings.Repeat("x", 512<<10)}}
+				s.inject(s.t, packagecloudtest.Fault{Path: "/api/v1/repos/*/*", Status: 302, Header: far}, "")
+				return s.info()
+			},
+			says: "bytes, more than", requests: "GET 1", stored: 1,
+		}, {
 			name: "an upload is redirected", inject: []packagecloudtest.Fault{{Method: "POST", Status: 307, Header: elsewhere}},
 			says: "refused a redirect of a POST request to elsewhere.example.com; set the base URL", requests: "GET 1, POST 1",
 		}, {
