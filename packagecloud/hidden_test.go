@@ -94,7 +94,7 @@ func worked(t *testing.T, f *fixture) map[string]any {
 
 // A new exported struct must enter one of the two tables.
 //
-// Guarantee G1. Guarantee K1.
+// Guarantees: G1, K1.
 func TestExportedTypes_MemoryHidesTheToken(t *testing.T) {
 	f := setup(t, packagecloud.WithLogger(nil)) // the logger of the fixture knows the token
 	values := worked(t, f)
