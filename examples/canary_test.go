@@ -136,6 +136,9 @@ func TestCanary_EveryPlaceInOneString(t *testing.T) {
 				if err != nil {
 					tokensourcetest.AssertNoSecret(t, err, w.secrets...)
 				}
+				if client != nil { // after it has worked
+					tokensourcetest.AssertHidden(t, client, w.secrets...)
+				}
 				for _, e := range events.Events() {
 					tokensourcetest.AssertNoSecret(t, e, w.secrets...)
 				}
